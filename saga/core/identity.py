@@ -1,0 +1,39 @@
+"""Deterministic names: idempotency keys, attempt ids, trace and span ids. Two processes always derive the same."""
+
+import hashlib
+
+from saga.core.messages import Kind
+
+
+def idempotency_key(saga: str, path: str, kind: Kind, execution: int) -> str:
+    """32 hex characters naming one execution: the same for every attempt (providers cap keys at 36 to 64)."""
+    return _digest(saga, f"key\0{path}\0{kind}\0{execution}", 16)
+
+
+def attempt_id(key: str, attempt: int) -> str:
+    """32 hex characters naming one sending: the command's `message_id`."""
+    return _digest(key, f"attempt\0{attempt}", 16)
+
+
+def span_id(saga: str, version: int, index: int, role: str) -> str:
+    """16 hex characters naming the span opened by event `index` of commit `version`."""
+    return _digest(saga, f"span\0{version}\0{index}\0{role}", 8)
+
+
+def trace_id(root: str) -> str:
+    """The root saga's id without dashes: every span of the saga and its children carries it."""
+    return root.replace("-", "")
+
+
+def traceparent(root: str, span: str) -> str:
+    """W3C header value, sampled."""
+    return f"00-{trace_id(root)}-{span}-01"
+
+
+def jitter(key: str, attempt: int) -> float:
+    """A fraction in [0, 1) that spreads retries: chance, made from the identity so that a replay draws the same."""
+    return int(_digest(key, f"jitter\0{attempt}", 4), 16) / 2**32
+
+
+def _digest(scope: str, text: str, size_bytes: int) -> str:
+    return hashlib.blake2b(text.encode(), key=scope.encode()[:64], digest_size=size_bytes).hexdigest()
