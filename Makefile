@@ -1,0 +1,86 @@
+# Everything a contributor runs. `make` alone lists it.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# What the long commands take. ARGS is appended as it is.
+SEED ?=
+RUNS ?= 200
+ARGS ?=
+
+TYPED := $(wildcard saga contracts services tests/typing tests/architecture tests/servers tests/*.py)
+TYPED_FOR_USERS := $(wildcard saga contracts services tests/typing)
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: $(STAMP) ## create .venv from requirements.lock and install the project into it
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one: make venv PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: servers
+servers: ## install PostgreSQL and RabbitMQ if the tests would find none (Debian, Ubuntu)
+	@tests/install-servers.sh
+
+.PHONY: check
+check: lint ## format, lint, types, import contracts, tidiness: what CI runs before the tests
+	$(BIN)/pytest -q tests/architecture
+
+.PHONY: lint
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/pyright --pythonpath $(BIN)/python --warnings $(TYPED_FOR_USERS)
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(STAMP) ## let ruff format and fix what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: test
+test: servers lint ## all of it: install what is missing, check, and run every test
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: sim
+sim: $(STAMP) ## simulate: SEED= repeats one run, RUNS= tries that many new seeds
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--runs $(RUNS)) $(ARGS)
+
+.PHONY: chaos
+chaos: servers $(STAMP) ## real processes, real servers, kill -9: the long acceptance run
+	$(BIN)/python -m tests.acceptance.orders $(ARGS)
+
+.PHONY: bench
+bench: servers $(STAMP) ## benchmarks, side by side with the bare transport
+	$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: demo
+demo: $(STAMP) ## the demo, nothing to install
+	$(BIN)/saga demo $(ARGS)
+
+.PHONY: lock
+lock: $(STAMP) ## resolve requirements.lock again from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --upgrade --quiet \
+		--no-config --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--output-file requirements.lock
+	@! grep -nE '://|^-|file:' requirements.lock || { echo "requirements.lock names a place" >&2; exit 1; }
+
+.PHONY: clean
+clean: ## remove what tools leave behind, and .venv
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
