@@ -1,0 +1,63 @@
+"""The wire codec: message values to AMQP properties and headers and back, with every limit and kind of poison."""
+
+from saga.wire.callers import (
+    cancel_from_wire,
+    cancel_to_wire,
+    reply_address,
+    result_from_wire,
+    result_to_wire,
+    start_from_wire,
+    start_to_wire,
+)
+from saga.wire.commands import (
+    command_envelope,
+    command_from_wire,
+    command_to_wire,
+)
+from saga.wire.parking import (
+    check_sender,
+    park_to_wire,
+    parked_from_delivery,
+    parked_from_wire,
+)
+from saga.wire.replies import (
+    answer,
+    reply_from_wire,
+    reply_to_wire,
+)
+from saga.wire.screen import (
+    BODY_BYTES_MAX,
+    ERROR_TEXT_BYTES_MAX,
+    HEADER_BYTES_MAX,
+    JSON_DEPTH_MAX,
+    Poison,
+    check_json,
+    cut_text,
+)
+
+__all__ = [
+    "BODY_BYTES_MAX",
+    "ERROR_TEXT_BYTES_MAX",
+    "HEADER_BYTES_MAX",
+    "JSON_DEPTH_MAX",
+    "Poison",
+    "answer",
+    "cancel_from_wire",
+    "cancel_to_wire",
+    "check_json",
+    "check_sender",
+    "command_envelope",
+    "command_from_wire",
+    "command_to_wire",
+    "cut_text",
+    "park_to_wire",
+    "parked_from_delivery",
+    "parked_from_wire",
+    "reply_address",
+    "reply_from_wire",
+    "reply_to_wire",
+    "result_from_wire",
+    "result_to_wire",
+    "start_from_wire",
+    "start_to_wire",
+]
