@@ -26,7 +26,7 @@ from saga.ports import Delivery, Outgoing
 from saga.wire import names
 
 WORDS = st.text(st.sampled_from("abcXYZ019_-"), min_size=1, max_size=64)
-TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=64)
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=64)
 HEX32 = st.text(st.sampled_from("0123456789abcdef"), min_size=32, max_size=32)
 SAGAS = st.uuids().map(str)
 COUNTS = st.integers(1, 10**9 - 1)
