@@ -1,0 +1,1 @@
+"""Ordering: the reference saga definitions. It is no participant: it only says what is to be done."""
