@@ -1,6 +1,151 @@
-"""SagaState, and `evolve`."""
+"""SagaState: what a history means, as a value. `saga.core.evolve` folds events into it.
+
+Phase plus data for that phase. Parked belongs to a step, paused is a flag on top of any phase, and the order of
+compensation is derived from the recorded order of completions, never stored.
+"""
+
+from datetime import datetime
+from enum import StrEnum
 
 import msgspec
+
+from saga.core.events import ParkCode
+from saga.core.messages import Kind, Outcome, ReplyEffect
+
+Order = tuple[int, int]
+"""(commit version, index of the event in the commit): when something was recorded, relative to everything else."""
+
+NEVER: Order = (0, 0)
+
+
+class Phase(StrEnum):
+    """Where a saga stands. The last three are terminal."""
+
+    RUNNING = "running"
+    COMPENSATING = "compensating"
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+    ABANDONED = "abandoned"
+
+
+TERMINAL = frozenset({Phase.COMPLETED, Phase.COMPENSATED, Phase.ABANDONED})
+
+
+class Waiting(StrEnum):
+    """What an unsettled execution waits for."""
+
+    REPLY = "reply"
+    DELIVERY = "delivery"
+    """Its attempt has not reached a queue."""
+    BACKOFF = "backoff"
+    NOTHING = "nothing"
+    """Settled, exhausted or parked: only a late answer or an operator moves it."""
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked once, under one idempotency key."""
+
+    kind: Kind
+    number: int
+    body: bytes
+    issued: Order
+    issued_at: datetime
+    sent: Order
+    """The event that put the current attempt on the wire."""
+    sent_at: datetime
+    attempt: int = 1
+    counted: int = 1
+    """Attempts that use up the budget."""
+    waiting: Waiting = Waiting.REPLY
+    wake_at: datetime | None = None
+    """Attempt due, or end of back-off."""
+    within_at: datetime | None = None
+    delayed_at: datetime | None = None
+    """Since when the attempt waits for delivery."""
+    why: str = ""
+    """Why the last attempt brought nothing, or why delivery waits."""
+    outcome: Outcome | None = None
+    """`ok` or `failed`; None is unknown."""
+    settled: Order = NEVER
+    code: str = ""
+    exhausted: bool = False
+    undoes: int | None = None
+    undoes_outcome: str | None = None
+    effect: ReplyEffect = ReplyEffect.NONE
+    odd: frozenset[Outcome] = frozenset()
+    """Late or contradictory answers that were recorded already."""
+
+
+class StepState(msgspec.Struct, frozen=True, kw_only=True):
+    """One step's executions. A step that was never issued has no entry."""
+
+    action: Execution
+    reply: bytes | None = None
+    undo: Execution | None = None
+    undone: bool = False
+    past: tuple[Execution, ...] = ()
+    """Earlier executions, actions and compensations."""
+    undo_anyway: bool = False
+    """An operator decided to undo an at-most-once step whose outcome is not known."""
+
+
+class BlockMode(StrEnum):
+    """Where an attempt block stands once it gave up."""
+
+    UNDOING = "undoing"
+    OTHERWISE = "otherwise"
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """Why a step waits for a person."""
+
+    kind: Kind
+    code: ParkCode
+    text: str
+    at: datetime
+
+
+class SagaState(msgspec.Struct, frozen=True, kw_only=True):
+    """The fold of a history."""
+
+    saga: str
+    name: str
+    start_key: str
+    definition: str
+    definition_version: int
+    root: str
+    input: bytes
+    started_at: datetime
+    deadline_at: datetime
+    tags: dict[str, str] = {}
+    message_id: str = ""
+    reply_to: str = ""
+
+    version: int = 1
+    index: int = 0
+    """Events of the current commit folded so far."""
+    phase: Phase = Phase.RUNNING
+    steps: dict[str, StepState] = {}
+    arms: dict[str, bool] = {}
+    blocks: dict[str, BlockMode] = {}
+    parked: dict[str, Parked] = {}
+    paused_at: datetime | None = None
+    deadline_passed: bool = False
+    cancel: str | None = None
+    """Request id of the first cancel."""
+    cancel_counts: bool = False
+    """The cancel takes effect now, or if the pivot fails; False when it came too late."""
+    because: str = ""
+    """Why it compensates, in words."""
+    because_code: str = ""
+    output: bytes = b""
+    recorded_bytes: int = 0
+    """Of bodies and replies, for the limit on a saga's data."""
+    events_count: int = 0
+
+    @property
+    def terminal(self) -> bool:
+        return self.phase in TERMINAL
 
 
 class View(msgspec.Struct, frozen=True):

@@ -1,0 +1,164 @@
+"""What time does: attempts that time out, back-offs that end, dispatches that are late, the saga's own deadline."""
+
+from datetime import datetime, timedelta
+
+from saga.contract import Effect
+from saga.core import events as e
+from saga.core.definition import EXHAUSTED, OnExhausted, Step, StepKind
+from saga.core.inputs import Delivered, Tick, Undelivered
+from saga.core.messages import Kind
+from saga.core.plan import Plan, pivot_passed, pursued
+from saga.core.retry import backoff, key_forgotten, next_attempt_at, policy_of, used_up
+from saga.core.state import Execution, SagaState, Waiting
+
+
+def on_tick(plan: Plan, state: SagaState, given: Tick) -> tuple[e.AnyEvent, ...]:
+    """Everything that is due by `now`. A paused saga has no clock."""
+    if state.paused_at is not None:
+        return ()
+    found: list[e.AnyEvent] = []
+    for path, step in state.steps.items():
+        for execution in (step.action, step.undo):
+            if execution is not None and pursued(plan, state, plan.steps[path], execution):
+                found += _execution_due(plan, state, plan.steps[path], execution, given)
+    if given.now >= state.deadline_at and not state.deadline_passed:
+        found.append(e.DeadlinePassed(at=given.now))
+    return tuple(found)
+
+
+def _execution_due(
+    plan: Plan, state: SagaState, step: Step, execution: Execution, given: Tick
+) -> tuple[e.AnyEvent, ...]:
+    if execution.wake_at is None or execution.wake_at > given.now:
+        return ()
+    if execution.waiting is Waiting.BACKOFF:
+        return (_again(step, execution, given.now),)
+    if execution.waiting is not Waiting.REPLY:
+        return ()
+    if execution.sent[0] > given.dispatched_version:
+        return (_delayed(step.path, execution, given.now, "not confirmed by the broker yet"),)
+    return end_attempt(plan, state, step, execution, given.now, why="timeout")
+
+
+def _again(step: Step, execution: Execution, now: datetime) -> e.AnyEvent:
+    """The next attempt, unless the participant may have forgotten the key by the time it arrives."""
+    if key_forgotten(execution, step.command.remembers, now):
+        text = (
+            f"{step.path} was first sent {now - execution.issued_at} ago and its key may be forgotten: it is in doubt"
+        )
+        return e.StepParked(at=now, path=step.path, kind=execution.kind, code=e.ParkCode.KEY_FORGOTTEN, text=text)
+    return e.CommandRepeated(
+        at=now,
+        path=step.path,
+        kind=execution.kind,
+        execution=execution.number,
+        attempt=execution.attempt + 1,
+        due_at=now + step.timeout,
+    )
+
+
+def end_attempt(  # noqa: PLR0913 - one attempt's end is described by exactly these facts
+    plan: Plan,
+    state: SagaState,
+    step: Step,
+    execution: Execution,
+    now: datetime,
+    *,
+    why: str,
+    message: str = "",
+    retry_after: timedelta | None = None,
+    uncounted_cap: timedelta | None = None,
+) -> tuple[e.AnyEvent, ...]:
+    """An attempt brought nothing definite: back off, or the step's attempts or time are used up.
+
+    With `uncounted_cap` it was no real attempt (busy, a deploy gap): it uses up neither attempts nor time.
+    """
+    if step.command.effect is Effect.AT_MOST_ONCE and execution.kind is Kind.ACTION and uncounted_cap is None:
+        text = f"{step.path} was tried once and brought no answer ({why}): it may or may not have happened"
+        return (e.StepParked(at=now, path=step.path, kind=Kind.ACTION, code=e.ParkCode.IN_DOUBT, text=text),)
+    policy = policy_of(step, execution.kind)
+    wait = backoff(state.saga, step.path, execution, policy, uncounted_cap)
+    next_at = next_attempt_at(now, wait, retry_after)
+    if uncounted_cap is None and used_up(execution, policy, next_at):
+        return (_exhausted(plan, state, step, execution, now=now, why=why),)
+    within_at = None
+    if uncounted_cap is not None and execution.within_at is not None:
+        within_at = execution.within_at + (next_at - execution.sent_at)
+    return (
+        e.AttemptEnded(
+            at=now,
+            path=step.path,
+            kind=execution.kind,
+            execution=execution.number,
+            attempt=execution.attempt,
+            why=why,
+            next_at=next_at,
+            message=message,
+            counted=uncounted_cap is None,
+            within_at=within_at,
+        ),
+    )
+
+
+def _exhausted(
+    plan: Plan, state: SagaState, step: Step, execution: Execution, *, now: datetime, why: str
+) -> e.AnyEvent:
+    """Give way where the definition says so; else a person looks. The outcome stays unknown either way."""
+    summary = f"{execution.attempt} attempts since {execution.issued_at.isoformat(timespec='seconds')}, last: {why}"
+    if execution.kind is Kind.ACTION and gives_way(plan, state, step):
+        return e.StepExhausted(at=now, path=step.path, execution=execution.number, why=summary)
+    what = step.path if execution.kind is Kind.ACTION else f"the undo of {step.path}"
+    text = f"{what} is exhausted: {summary}"
+    return e.StepParked(at=now, path=step.path, kind=execution.kind, code=e.ParkCode.EXHAUSTED, text=text)
+
+
+def gives_way(plan: Plan, state: SagaState, step: Step) -> bool:
+    """An exhausted step makes a block go the other way, or the saga compensate; never at or after the pivot."""
+    if step.kind in (StepKind.PIVOT, StepKind.RETRYABLE):
+        return False
+    if any(EXHAUSTED in scope.on and scope.path not in state.blocks for scope in plan.scopes[step.path]):
+        return True
+    return step.on_exhausted is OnExhausted.COMPENSATE and not pivot_passed(plan, state)
+
+
+def on_undelivered(state: SagaState, given: Undelivered) -> tuple[e.AnyEvent, ...]:
+    """No queue took the current attempt: its clock stops."""
+    execution = _current_attempt(state, given)
+    if execution is None or execution.waiting is not Waiting.REPLY:
+        return ()
+    return (_delayed(given.path, execution, given.now, given.detail),)
+
+
+def on_delivered(plan: Plan, state: SagaState, given: Delivered) -> tuple[e.AnyEvent, ...]:
+    """The broker has the current attempt after all: its clock runs from now."""
+    execution = _current_attempt(state, given)
+    if execution is None or execution.waiting is not Waiting.DELIVERY:
+        return ()
+    delay = timedelta(0) if execution.delayed_at is None else given.now - execution.delayed_at
+    return (
+        e.DispatchConfirmed(
+            at=given.now,
+            path=given.path,
+            kind=given.kind,
+            execution=execution.number,
+            attempt=execution.attempt,
+            due_at=given.now + plan.steps[given.path].timeout,
+            within_at=None if execution.within_at is None else execution.within_at + delay,
+        ),
+    )
+
+
+def _current_attempt(state: SagaState, given: Undelivered | Delivered) -> Execution | None:
+    step = state.steps.get(given.path)
+    if step is None or state.terminal:
+        return None
+    execution = step.action if given.kind is Kind.ACTION else step.undo
+    if execution is None or (execution.number, execution.attempt) != (given.execution, given.attempt):
+        return None
+    return execution if execution.outcome is None else None
+
+
+def _delayed(path: str, execution: Execution, now: datetime, why: str) -> e.AnyEvent:
+    return e.DispatchDelayed(
+        at=now, path=path, kind=execution.kind, execution=execution.number, attempt=execution.attempt, why=why
+    )

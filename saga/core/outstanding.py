@@ -1,0 +1,148 @@
+"""What a state asks of the world: `outstanding` commands, `next_wake`, and the reasons it `waits`.
+
+First dispatch, re-send after a crash, reconcile after the broker lost everything, the doctor and `saga show` are all
+these functions over the same state.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+
+from saga.core.bounds import ACTION_EXPIRES_AFTER, RESEND_AFTER
+from saga.core.definition import CommandTemplate, Step
+from saga.core.identity import attempt_id, idempotency_key, span_id, traceparent
+from saga.core.messages import CommandMessage, Kind
+from saga.core.plan import Plan, pursued
+from saga.core.state import Execution, SagaState, View, Waiting
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A command that must be on the wire, and the commit that put it there."""
+
+    version: int
+    message: CommandMessage
+
+
+def outstanding(plan: Plan, state: SagaState, after_version: int = 0) -> list[Due]:
+    """Every command that must be on the wire now and was sent by a commit after `after_version`."""
+    if state.terminal or state.paused_at is not None:
+        return []
+    return [
+        Due(execution.sent[0], _message(state, step, execution))
+        for step, execution in _open(plan, state)
+        if execution.waiting in (Waiting.REPLY, Waiting.DELIVERY) and execution.sent[0] > after_version
+    ]
+
+
+def next_wake(plan: Plan, state: SagaState, now: datetime, dispatched_version: int) -> datetime | None:
+    """When to look again at the latest; None when only an arrival or a person moves the saga."""
+    if state.terminal or state.paused_at is not None:
+        return None
+    moments = [] if state.deadline_passed else [state.deadline_at]
+    for _, execution in _open(plan, state):
+        if execution.wake_at is not None:
+            moments.append(execution.wake_at)
+        on_the_wire = execution.waiting in (Waiting.REPLY, Waiting.DELIVERY)
+        if on_the_wire and (execution.sent[0] > dispatched_version or execution.waiting is Waiting.DELIVERY):
+            moments.append(max(now, execution.sent_at) + RESEND_AFTER)
+    return min(moments, default=None)
+
+
+def _open(plan: Plan, state: SagaState) -> Iterator[tuple[Step, Execution]]:
+    for path, step in state.steps.items():
+        for execution in (step.action, step.undo):
+            if execution is not None and pursued(plan, state, plan.steps[path], execution):
+                yield plan.steps[path], execution
+
+
+def _message(state: SagaState, step: Step, execution: Execution) -> CommandMessage:
+    key = idempotency_key(state.saga, step.path, execution.kind, execution.number)
+    template = template_of(step, execution)
+    undoes = execution.undoes
+    return CommandMessage(
+        saga=state.saga,
+        saga_name=state.name,
+        saga_version=state.definition_version,
+        business_key=state.start_key[2:],
+        path=step.path,
+        kind=execution.kind,
+        execution=execution.number,
+        attempt=execution.attempt,
+        service=template.service,
+        command=template.name,
+        command_version=template.version,
+        message_id=attempt_id(key, execution.attempt),
+        key=key,
+        body=execution.body,
+        undoes=None if undoes is None else idempotency_key(state.saga, step.path, Kind.ACTION, undoes),
+        undoes_outcome=execution.undoes_outcome,
+        expires_at=execution.sent_at + ACTION_EXPIRES_AFTER if execution.kind is Kind.ACTION else None,
+        traceparent=traceparent(state.root, span_id(state.saga, *execution.sent, "attempt")),
+    )
+
+
+def template_of(step: Step, execution: Execution) -> CommandTemplate:
+    """The command an execution was made from."""
+    if execution.kind is Kind.ACTION:
+        return step.command
+    unknown = execution.undoes_outcome == "unknown"
+    template = (step.undo_unknown if unknown else None) or step.undo
+    if template is None:
+        raise ValueError(f"{step.path} has a compensation but its definition names none")
+    return template
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Why a saga is not moving, one reason."""
+
+    kind: str
+    """`reply`, `delivery`, `timer`, `parked`, `paused`."""
+    path: str
+    text: str
+    until: datetime | None = None
+
+
+def waits(plan: Plan, state: SagaState) -> list[Wait]:
+    """Every reason, the one that needs a person first. Empty only for a saga that has ended."""
+    if state.terminal:
+        return []
+    found: list[Wait] = []
+    if state.paused_at is not None:
+        found.append(Wait("paused", "", f"paused since {_time(state.paused_at)}"))
+    found += [Wait("parked", path, f"{parked.code}: {parked.text}") for path, parked in state.parked.items()]
+    for step, execution in _open(plan, state):
+        wait = _wait(step, execution)
+        if wait is not None and step.path not in state.parked:
+            found.append(wait)
+    return found
+
+
+def _wait(step: Step, execution: Execution) -> Wait | None:
+    what = step.path if execution.kind is Kind.ACTION else f"the undo of {step.path}"
+    command = template_of(step, execution).type_name
+    match execution.waiting:
+        case Waiting.REPLY:
+            return Wait("reply", step.path, f"{what}: reply of {command} is due", execution.wake_at)
+        case Waiting.DELIVERY:
+            return Wait("delivery", step.path, f"{what}: {command} has reached no queue ({execution.why})")
+        case Waiting.BACKOFF:
+            text = f"{what}: attempt {execution.attempt + 1} follows after {execution.why}"
+            return Wait("timer", step.path, text, execution.wake_at)
+        case Waiting.NOTHING:
+            return None
+
+
+def view(plan: Plan, state: SagaState) -> View:
+    """What the saga's row says: list and detail cannot disagree, both come from here."""
+    if state.terminal:
+        return View(str(state.phase), "", "", state.tags)
+    reasons = waits(plan, state)
+    status = "parked" if state.parked else str(state.phase)
+    first = reasons[0]
+    text = first.text if len(reasons) == 1 else f"{first.text} (and {len(reasons) - 1} more)"
+    return View(status, first.kind, text[:500], state.tags)
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
