@@ -1,0 +1,80 @@
+"""Fixtures every test may ask for, and the order of the run: quick and pure first, servers and chaos last."""
+
+import itertools
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import PostgresServer, RabbitServer, ServersMissing, provide_postgres, provide_rabbit
+
+# What is listed first fails first. Folders that are not listed run at the end.
+STAGES = (
+    "architecture",
+    "typing",
+    "unit",
+    "property",
+    "compatibility",
+    "conformance",
+    "integration",
+    "simulation",
+    "chaos",
+    "acceptance",
+)
+
+_RUN = secrets.token_hex(3)
+_NUMBER = itertools.count(1)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by stage after the shuffle: the order inside a stage stays random."""
+    root = Path(__file__).parent
+
+    def stage(item: pytest.Item) -> int:
+        folder = item.path.relative_to(root).parts[0]
+        return STAGES.index(folder) if folder in STAGES else len(STAGES)
+
+    items.sort(key=stage)
+
+
+@pytest.fixture
+def unique_name() -> str:
+    """A name no other test and no other run uses: lower case letters, digits and underscores."""
+    return f"t_{_RUN}_{next(_NUMBER)}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The PostgreSQL of this run. Do not stop it: a test that kills servers starts a PrivatePostgres."""
+    try:
+        with provide_postgres() as server:
+            yield server
+    except ServersMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture
+def database(postgres: PostgresServer, unique_name: str) -> Iterator[str]:
+    """The dsn of an empty database for this test alone."""
+    yield postgres.create_database(unique_name)
+    postgres.drop_database(unique_name)
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[RabbitServer]:
+    """The RabbitMQ of this run. Do not stop it: a test that kills brokers starts a PrivateRabbit."""
+    try:
+        with provide_rabbit() as server:
+            yield server
+    except ServersMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture
+def vhost(rabbit: RabbitServer) -> Iterator[str]:
+    """The amqp url of an empty vhost for this test alone."""
+    name = rabbit.fresh_vhost()
+    yield rabbit.url_of(name)
+    rabbit.release_vhost(name)

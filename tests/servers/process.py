@@ -1,0 +1,106 @@
+"""One server process in a session of its own: started, signalled and ended as a group."""
+
+import contextlib
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tests.servers.reaper import REAPER
+
+POLL_SECONDS = 0.02
+
+
+class ServerProcess:
+    """A process whose output goes to a file in its folder and which cannot outlive the test run."""
+
+    def __init__(
+        self, command: Sequence[str], *, folder: Path, env: Mapping[str, str], user: str | None = None
+    ) -> None:
+        self.folder = folder
+        self.log = folder / "output.log"
+        self._ended = False
+        owner = pwd.getpwnam(user) if user else None
+        with self.log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                user=owner.pw_uid if owner else None,
+                group=owner.pw_gid if owner else None,
+                extra_groups=[] if owner else None,
+            )
+        REAPER.watch(self.pid, folder)
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def running(self) -> bool:
+        return self._popen.poll() is None
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
+        """Poll. Raises RuntimeError with the end of the log when the process ends, or TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.running:
+                raise RuntimeError(f"{self._popen.args!r} ended:\n{self._tail()}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self._popen.args!r} not ready after {seconds} s:\n{self._tail()}")
+            time.sleep(POLL_SECONDS)
+
+    def terminate(self, signal_number: int = signal.SIGTERM, *, seconds: float = 30) -> None:
+        """Ask to end and wait; kill when it does not."""
+        if self.running:
+            os.kill(self.pid, signal_number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(seconds)
+        self.kill9()
+
+    def kill9(self) -> None:
+        """End the whole group at once, as a power cut would. Safe to call again."""
+        if self._ended:
+            return
+        if self.running:
+            self._signal_all(signal.SIGKILL)
+            self._popen.wait()
+        REAPER.forget(self.pid, self.folder)
+        self._ended = True
+
+    def freeze(self) -> None:
+        """SIGSTOP to all of it: connections stay open and nothing answers."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, signal_number: int) -> None:
+        for pid in descendants(self.pid):
+            with contextlib.suppress(ProcessLookupError):  # it ended first
+                os.kill(pid, signal_number)
+
+    def _tail(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
+
+
+def descendants(root: int) -> list[int]:
+    """The process and its children at any depth, parents first: PostgreSQL gives each child a group of its own."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found = [root]
+    for pid in found:  # grows while we walk it
+        found.extend(children.get(pid, ()))
+    return found
