@@ -1,0 +1,179 @@
+"""Consuming: a subscription outlives channels, connections and queues, and knows what it may still settle."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import aiormq
+
+from saga.adapters.rabbitmq.failures import Translated
+from saga.adapters.rabbitmq.inflow import Inflow
+from saga.adapters.rabbitmq.link import RPC_SECONDS, Link, close_quietly
+from saga.ports import Delivery, Unavailable
+
+log = logging.getLogger(__name__)
+
+RESTORE_SECONDS = (0.3, 0.5, 0.7, 1.0)
+"""Pauses before the attempts to consume again; the last one repeats."""
+PROBE_SECONDS = 15.0
+PROBE_GRACE_SECONDS = 2.0
+SETTLE_SECONDS = 10.0
+
+
+class RabbitSubscription:
+    """Deliveries of one queue. Tokens rise across reconnects, so a delivery of a lost channel is recognised."""
+
+    def __init__(self, link: Link, queue: str, prefetch: int) -> None:
+        self._link = link
+        self._queue = queue
+        self._prefetch = prefetch
+        self._channel: aiormq.Channel | None = None
+        self._inflow: Inflow | None = None
+        self._wake = asyncio.Event()
+        self._failure: Unavailable | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @classmethod
+    async def open(cls, link: Link, queue: str, prefetch: int) -> "RabbitSubscription":
+        """Consume. Raises Unavailable, or MissingQueue."""
+        subscription = cls(link, queue, prefetch)
+        await subscription._consume()
+        subscription._keeper = asyncio.create_task(subscription._keep(), name=f"rabbitmq consumer {queue}")
+        return subscription
+
+    async def receive(self) -> Sequence[Delivery]:
+        """Wait for deliveries and return all that are there.
+
+        Raises Unavailable (MissingQueue when the queue is gone) once for each failed attempt to consume again; calling
+        it again waits for the next attempt, so a caller needs no pause of its own.
+        """
+        while True:
+            self._wake.clear()
+            if self._closed:
+                raise Unavailable(f"the subscription of {self._queue} is closed")
+            if self._inflow is not None and (deliveries := self._inflow.take()):
+                return deliveries
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+            await self._wake.wait()
+
+    async def settle(self, acked: Sequence[Delivery], released: Sequence[Delivery] = ()) -> None:
+        """Acknowledge and give back. Deliveries of a lost channel are ignored: the broker has given them back."""
+        if self._inflow is None:
+            return
+        self._inflow.settle((delivery.token for delivery in acked), (delivery.token for delivery in released))
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._inflow.drained()
+        except TimeoutError:
+            log.warning("settling is slow", extra={"queue": self._queue})
+
+    async def close(self) -> None:
+        """Stop consuming; what is not settled goes back to the queue."""
+        self._closed = True
+        self._wake.set()
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+        await self._stop()
+
+    # --------------------------------------------------------------------------------------------------- keep it alive
+
+    async def _consume(self) -> None:
+        tap = self._link.tap
+        channel = await self._link.open_channel(confirms=False)
+        inflow = Inflow(tap, channel.number, self._queue, self._first_token(), self._wake.set)
+        try:
+            with Translated(self._link.place, f"consume {self._queue}"):
+                async with asyncio.timeout(RPC_SECONDS):
+                    await channel.basic_qos(prefetch_count=self._prefetch)
+                    await channel.basic_consume(self._queue, _never_called, consumer_tag=f"saga.{self._queue}")
+        except BaseException:
+            tap.detach(channel.number, "consume failed")
+            await close_quietly(channel)
+            raise
+        self._channel, self._inflow, self._failure = channel, inflow, None
+
+    def _first_token(self) -> int:
+        return 1 if self._inflow is None else self._inflow.token_after_last
+
+    async def _keep(self) -> None:
+        while True:
+            assert self._inflow is not None
+            reason = await self._lost(self._inflow)
+            log.warning("consumer lost", extra={"queue": self._queue, "reason": reason})
+            await self._stop()
+            await self._restore()
+            log.warning("consumer restored", extra={"queue": self._queue})
+
+    async def _restore(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self._consume()
+            except Unavailable as error:
+                self._failure = error
+                self._wake.set()
+            else:
+                return
+            await asyncio.sleep(RESTORE_SECONDS[min(attempt, len(RESTORE_SECONDS) - 1)])
+            attempt += 1
+
+    async def _stop(self) -> None:
+        """Cancel the consumer and end with an RPC: acks sent just before a close may otherwise be lost."""
+        channel, self._channel = self._channel, None
+        if channel is None or self._inflow is None:
+            return
+        if self._inflow.loss is None:
+            try:
+                with Translated(self._link.place, f"stop consuming {self._queue}"):
+                    async with asyncio.timeout(RPC_SECONDS):
+                        await channel.basic_cancel(f"saga.{self._queue}")
+                        await channel.basic_qos(prefetch_count=self._prefetch)
+            except Unavailable as error:
+                log.debug("stop failed", extra={"queue": self._queue, "reason": str(error)})
+        self._inflow.end()
+        await close_quietly(channel)
+
+    async def _lost(self, inflow: Inflow) -> str:
+        """Wait until the consumer is gone; look for ourselves when nothing has arrived for a while."""
+        while not inflow.ended.done():
+            arrived = inflow.arrived_count
+            await asyncio.wait((inflow.ended,), timeout=PROBE_SECONDS)
+            idle = inflow.arrived_count == arrived and inflow.unsettled_count < self._prefetch
+            if idle and not inflow.ended.done():
+                await self._probe(inflow)
+        return inflow.ended.result()
+
+    async def _probe(self, inflow: Inflow) -> None:
+        """End an inflow that the broker does not feed though messages are ready, or that it does not know."""
+        try:
+            ready, consumers = await self._look()
+            if ready and consumers:
+                arrived = inflow.arrived_count
+                await asyncio.sleep(PROBE_GRACE_SECONDS)
+                if inflow.arrived_count == arrived and (await self._look())[0]:
+                    inflow.end("messages are ready and none is delivered")
+            elif not consumers:
+                inflow.end("the broker knows of no consumer")
+        except Unavailable as error:
+            log.debug("probe failed", extra={"queue": self._queue, "reason": str(error)})
+
+    async def _look(self) -> tuple[int, int]:
+        """Ready messages and consumers, asked on a channel of its own: a missing queue closes that one."""
+        channel = await self._link.open_channel(confirms=False)
+        try:
+            with Translated(self._link.place, f"look at {self._queue}"):
+                async with asyncio.timeout(RPC_SECONDS):
+                    found = await channel.queue_declare(self._queue, passive=True)
+        finally:
+            await close_quietly(channel)
+        return found.message_count or 0, found.consumer_count or 0
+
+
+async def _never_called(_: object) -> None:
+    """The library wants a callback; the tap takes every delivery before it."""
+    raise AssertionError("a delivery reached the client library")

@@ -1,0 +1,150 @@
+"""What a delivery carries, read from its frames: whatever a sender put there becomes a value or a defect, no error."""
+
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from saga.adapters.rabbitmq.frames import LENGTH, TAG_AND_BITS, read_long, read_short
+from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, headers_size
+
+WANTED_HEADERS = (b"saga-", b"traceparent", b"tracestate", b"x-first-death-")
+"""`x-first-death-*` is what the broker writes on a message it dead-letters: where it came from, and why."""
+
+
+class Deliver(msgspec.Struct, frozen=True):
+    """The method frame that announces a delivery."""
+
+    tag: int
+    redelivered: bool
+    exchange: str
+    routing_key: str
+    defects: tuple[str, ...] = ()
+
+
+class Properties(msgspec.Struct, frozen=True):
+    """What we read of a content header. Everything unreadable is named in `defects` and left empty."""
+
+    headers: dict[str, str]
+    defects: tuple[str, ...]
+    message_id: str = ""
+    type: str = ""
+    correlation_id: str = ""
+    reply_to: str = ""
+    user_id: str | None = None
+
+
+def decode_deliver(payload: bytes) -> Deliver:
+    """Read the method frame of a delivery; names that are no UTF-8 become defects."""
+    _, at = read_short(payload, 4)
+    tag, redelivered = TAG_AND_BITS.unpack_from(payload, at)
+    exchange, at = read_short(payload, at + TAG_AND_BITS.size)
+    routing_key, _ = read_short(payload, at)
+    try:
+        return Deliver(tag, bool(redelivered & 1), exchange.decode(), routing_key.decode())
+    except UnicodeDecodeError:
+        names = (exchange.decode(errors="replace"), routing_key.decode(errors="replace"))
+        return Deliver(tag, bool(redelivered & 1), *names, ("the routing key is no UTF-8",))
+
+
+def decode_body_size(payload: bytes) -> int:
+    """Size in bytes that a content header announces."""
+    size: int = struct.unpack_from(">Q", payload, 4)[0]
+    return size
+
+
+def decode_properties(payload: bytes) -> Properties:
+    """Read a content header; never raises."""
+    defects: list[str] = []
+    found: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    try:
+        for name, raw in _properties_in(payload):
+            if name == "headers":
+                headers = _wanted_headers(raw, defects)
+            elif name in Properties.__struct_fields__:
+                _decode_text(found, name, raw, defects)
+    except (IndexError, struct.error, KeyError) as error:
+        defects.append(f"the properties cannot be read ({type(error).__name__})")
+    if headers and headers_size(headers.items()) > HEADERS_BYTES_MAX:
+        size_bytes, headers = headers_size(headers.items()), {}
+        defects.append(f"the headers have {size_bytes} bytes, the limit is {HEADERS_BYTES_MAX}")
+    return Properties(headers=headers, defects=tuple(defects), **found)
+
+
+def oversize(body_bytes: int) -> tuple[str, ...]:
+    """The defect of a body that is not kept."""
+    return (f"the body has {body_bytes} bytes, the limit is {BODY_BYTES_MAX}; it was not read",)
+
+
+# Properties in the order of the wire: short strings but for those with a fixed size or a table.
+_ORDER = (
+    (0x8000, "content_type", -1),
+    (0x4000, "content_encoding", -1),
+    (0x2000, "headers", -2),
+    (0x1000, "delivery_mode", 1),
+    (0x0800, "priority", 1),
+    (0x0400, "correlation_id", -1),
+    (0x0200, "reply_to", -1),
+    (0x0100, "expiration", -1),
+    (0x0080, "message_id", -1),
+    (0x0040, "timestamp", 8),
+    (0x0020, "type", -1),
+    (0x0010, "user_id", -1),
+    (0x0008, "app_id", -1),
+    (0x0004, "cluster_id", -1),
+)
+
+
+def _properties_in(payload: bytes) -> Iterator[tuple[str, bytes]]:
+    (flags,) = struct.unpack_from(">H", payload, 12)
+    at = 14
+    for flag, name, size in _ORDER:
+        if not flags & flag:
+            continue
+        if size == -1:
+            raw, at = read_short(payload, at)
+        elif size == -2:
+            raw, at = read_long(payload, at)
+        else:
+            raw, at = payload[at : at + size], at + size
+        yield name, raw
+
+
+def _wanted_headers(table: bytes, defects: list[str]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    at = 0
+    while at < len(table):
+        raw_name, at = read_short(table, at)
+        kind = table[at : at + 1]
+        raw, at = read_long(table, at + 1) if kind == b"S" else (b"", at + 1 + _skip(kind, table, at + 1))
+        if not raw_name.startswith(WANTED_HEADERS):
+            continue
+        name = raw_name.decode(errors="replace")
+        if kind != b"S":
+            defects.append(f"the header {name} is no string (AMQP type {kind.decode(errors='replace')!r})")
+        elif name in headers:
+            defects.append(f"the header {name} is there twice")
+        else:
+            _decode_text(headers, name, raw, defects)
+    return headers
+
+
+def _decode_text(into: dict[str, str], name: str, raw: bytes, defects: list[str]) -> None:
+    try:
+        into[name] = raw.decode()
+    except UnicodeDecodeError:
+        defects.append(f"{name} is no UTF-8")
+
+
+_SIZES = {
+    b"t": 1, b"b": 1, b"B": 1, b"s": 2, b"u": 2, b"U": 2, b"I": 4, b"i": 4, b"l": 8, b"L": 8,
+    b"f": 4, b"d": 8, b"D": 5, b"T": 8, b"V": 0, b"\0": 0,
+}  # fmt: skip
+
+
+def _skip(kind: bytes, table: bytes, at: int) -> int:
+    """Bytes that a value of this type takes. Raises KeyError for a type nobody defined."""
+    if kind in (b"S", b"x", b"F", b"A"):
+        return LENGTH.size + int(LENGTH.unpack_from(table, at)[0])
+    return _SIZES[kind]

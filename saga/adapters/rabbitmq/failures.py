@@ -1,0 +1,55 @@
+"""What the client library raises, turned into the errors of the ports."""
+
+import asyncio
+
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from aiormq.exceptions import (
+    AuthenticationError,
+    ChannelAccessRefused,
+    ChannelNotFoundEntity,
+    ProbableAuthenticationError,
+)
+
+from saga.ports import MissingQueue, Unavailable
+
+_FIXES: tuple[tuple[type[BaseException], type[Unavailable], str], ...] = (
+    (ChannelNotFoundEntity, MissingQueue, "Fix: saga topology apply"),
+    (ChannelAccessRefused, Unavailable, "Fix: give the user this right; saga topology export lists what it needs"),
+    (ProbableAuthenticationError, Unavailable, "Fix: check user, password and vhost of the url"),
+    (AuthenticationError, Unavailable, "Fix: check user, password and vhost of the url"),
+)
+
+
+class Translated:
+    """Raises Unavailable or MissingQueue for a failure inside the block, with the place and what was tried."""
+
+    def __init__(self, place: str, action: str) -> None:
+        self._place = place
+        self._action = action
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is None or isinstance(error, Unavailable):
+            return
+        tried = f"{self._place}: could not {self._action}"
+        for raised, failure, fix in _FIXES:
+            if isinstance(error, raised):
+                raise failure(f"{tried}: {_said(error)}. {fix}") from error
+        if isinstance(error, TimeoutError):
+            raise Unavailable(f"{tried} in time") from error
+        if isinstance(error, CONNECTION_EXCEPTIONS):
+            raise Unavailable(f"{tried}: {_said(error)}") from error
+        if isinstance(error, asyncio.CancelledError) and not cancelled_by_caller():
+            raise Unavailable(f"{tried}: the connection went away meanwhile") from error
+
+
+def cancelled_by_caller() -> bool:
+    """The library cancels its own waiters when a connection dies; only a cancel of our task is meant for us."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _said(error: BaseException) -> str:
+    return ", ".join(str(argument) for argument in error.args) or type(error).__name__
