@@ -44,7 +44,9 @@ def deliver(server: tuple[str, int], mail: EmailMessage, timeout_seconds: float)
     try:
         connection = smtplib.SMTP(*server, timeout=timeout_seconds)
     except (OSError, smtplib.SMTPException) as error:
-        raise NotSent(f"smtp://{server[0]}:{server[1]}: {type(error).__name__}: {error}") from error
+        raise NotSent(
+            f"smtp://{server[0]}:{server[1]}: {type(error).__name__}: {error}", permanent=_permanent(error)
+        ) from error
     try:
         _envelope(connection, mail)
         _content(connection, mail)
@@ -58,7 +60,7 @@ def _envelope(connection: smtplib.SMTP, mail: EmailMessage) -> None:
         for reply in (connection.mail(SENDER), connection.rcpt(mail["To"]), connection.docmd("DATA")):
             _refused(*reply)
     except (OSError, smtplib.SMTPException) as error:
-        raise NotSent(f"{type(error).__name__}: {error}") from error
+        raise NotSent(f"{type(error).__name__}: {error}", permanent=_permanent(error)) from error
 
 
 def _content(connection: smtplib.SMTP, mail: EmailMessage) -> None:
@@ -75,3 +77,7 @@ def _refused(code: int, text: bytes) -> None:
     if code not in {TAKEN, START_MAIL_INPUT}:
         permanent = code >= PERMANENT_MIN
         raise NotSent(f"the mail server answered {code} {text.decode(errors='replace')}", permanent=permanent)
+
+
+def _permanent(error: Exception) -> bool:
+    return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= PERMANENT_MIN

@@ -56,7 +56,7 @@ class Desk(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _route(self) -> Answer:  # noqa: PLR0911 - a table of routes
+    def _route(self) -> Answer:
         carrier = self.server.carrier
         url = urlsplit(self.path)
         match self.command, [part for part in url.path.split("/") if part]:
