@@ -77,10 +77,16 @@ class InDoubt(Exception):
 
 
 class Undone(msgspec.Struct, frozen=True):
-    """What the inbox remembers of the action that a compensation undoes; both are None when it never arrived."""
+    """What the inbox remembers of the action that a compensation undoes.
+
+    A handler only runs where there may be something to undo. `reply` is None when the action was interrupted, `command`
+    too when its row is forgotten: then undo from the compensation's own fields, or raise InDoubt.
+    """
 
     command: bytes | None = None
     reply: bytes | None = None
+    key: str = ""
+    """Idempotency key of the action: what a provider knows it by."""
 
     def command_as(self, kind: type[T]) -> T | None:
         """The action as it was asked, or None if this service never saw it."""
@@ -94,13 +100,23 @@ class Undone(msgspec.Struct, frozen=True):
 class Context:
     """What a handler may know beside its command."""
 
-    __slots__ = ("attempt", "cancelled", "key", "saga", "step", "tx", "undone")
+    __slots__ = ("attempt", "cancelled", "database", "key", "saga", "step", "tx", "undone")
 
     def __init__(
-        self, *, tx: Any = None, key: str, saga: str, step: str, attempt: int, undone: Undone | None = None
+        self,
+        *,
+        tx: Any = None,
+        key: str,
+        saga: str,
+        step: str,
+        attempt: int,
+        undone: Undone | None = None,
+        database: Any = None,
     ) -> None:
         self.tx = tx
         """The service's own open transaction (effect `inbox`), committed by the library; None otherwise."""
+        self.database = database
+        """The service's database, for handlers without `tx` that need tables: `async with ctx.database.begin()`."""
         self.key = key
         """The idempotency key: the same for every repeat. Give it to a provider that takes one."""
         self.saga = saga
@@ -220,7 +236,8 @@ def _parameters(cls: type[Any]) -> tuple[type[Any], tuple[type[Failure], ...]]:
 
 def _check_names(name: str, service: str, version: int, remembers: timedelta) -> None:
     for word in (name, service):
-        if not 0 < len(word) <= NAME_CHARACTERS_MAX or not word.replace("-", "").replace("_", "").isalnum():
+        plain = word.replace("-", "").replace("_", "")
+        if not 0 < len(word) <= NAME_CHARACTERS_MAX or not (plain.isascii() and plain.isalnum()):
             raise TypeError(
                 f"{name}: the name {word!r} does not fit a routing key. "
                 f"Fix: letters, digits, '-' and '_', at most {NAME_CHARACTERS_MAX}"

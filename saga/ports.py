@@ -367,6 +367,11 @@ class Transaction(Protocol):
 class Database(Protocol):
     """Opens transactions in the service's own database: commit on leaving, roll back on an exception."""
 
+    @property
+    def dialect(self) -> Literal["postgres", "sqlite"]:
+        """Whose SQL it speaks."""
+        ...
+
     def begin(self) -> AbstractAsyncContextManager[Transaction]: ...
 
 
