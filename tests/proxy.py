@@ -1,7 +1,8 @@
 """A TCP proxy that misbehaves on purpose: between client and server it delays, holds, swallows or cuts."""
 
 import asyncio
-import contextlib
+import socket
+import struct
 from collections.abc import Callable
 from enum import Enum
 from typing import Self
@@ -98,23 +99,30 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         if self._mode is Mode.REFUSE:
-            client.transport.abort()
+            _abort({client})
             return
         self._writers.add(client)
         try:
             await self._while_held()
             answers, server = await asyncio.open_connection(*self.upstream)
-            self._writers.add(server)
-            try:
-                async with asyncio.TaskGroup() as pumps:
-                    pumps.create_task(self._pump(reader, server, Direction.TO_SERVER))
-                    pumps.create_task(self._pump(answers, client, Direction.TO_CLIENT))
-            finally:
-                self._forget(server)
-        except* OSError:
-            pass
+        except OSError:
+            _abort({client})  # as near as a proxy gets to a server that is down
+            return
         finally:
-            self._forget(client)
+            self._writers.discard(client)
+        both = {client, server}
+        self._writers |= both
+        try:
+            async with asyncio.TaskGroup() as pumps:
+                pumps.create_task(self._pump(reader, server, Direction.TO_SERVER))
+                pumps.create_task(self._pump(answers, client, Direction.TO_CLIENT))
+        except* OSError:
+            _abort(both)  # one side was cut, so is the other
+        finally:
+            self._writers -= both
+            self._torn -= both
+            for writer in both:
+                writer.close()
 
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, direction: Direction) -> None:
         while chunk := await source.read(CHUNK_BYTES_MAX):
@@ -129,20 +137,17 @@ class FaultProxy:
             target.write(chunk)
             await target.drain()
         await self._while_held()
-        if target.can_write_eof() and not target.is_closing():
+        if not target.is_closing():
             target.write_eof()
 
     async def _while_held(self) -> None:
         while self._mode is Mode.BLACKHOLE:
             await self._moved.wait()
 
-    def _forget(self, writer: asyncio.StreamWriter) -> None:
-        self._writers.discard(writer)
-        self._torn.discard(writer)
-        with contextlib.suppress(RuntimeError):  # the loop is closing
-            writer.close()
-
 
 def _abort(writers: set[asyncio.StreamWriter]) -> None:
     for writer in list(writers):
+        raw = writer.get_extra_info("socket")
+        if raw.fileno() >= 0:  # not closed yet; without lingering the close becomes a RST
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()

@@ -83,7 +83,8 @@ async def test_reset_cuts_what_exists_and_refuse_what_is_new(proxy: FaultProxy, 
     """After a reset a client may come back, unless it is refused."""
     assert await client.ask(b"hello") == b"hello"
     proxy.reset()
-    assert await client.was_cut()
+    with pytest.raises(ConnectionResetError):
+        await client.answer()
     proxy.mode = Mode.REFUSE
     refused = await Client.connect(proxy)
     assert await refused.was_cut()
@@ -113,6 +114,16 @@ async def test_the_hook_places_a_fault_on_an_exact_message(proxy: FaultProxy, cl
     with pytest.raises(TimeoutError):
         await client.ask(b"COMMIT")
     assert seen == [b"BEGIN", b"COMMIT"]
+
+
+async def test_a_server_that_ends_ends_the_client_too(proxy: FaultProxy, client: Client) -> None:
+    """An orderly end passes through in both directions, and nothing is kept."""
+    assert await client.ask(b"hello") == b"hello"
+    assert proxy.connection_count == 1
+    client.writer.write_eof()
+    assert await client.was_cut()
+    while proxy.connection_count:
+        await asyncio.sleep(0)
 
 
 def test_the_url_goes_through_the_proxy_and_keeps_the_rest() -> None:
