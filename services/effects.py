@@ -13,21 +13,21 @@ from saga.contract import Context
 _SEQUENCE = itertools.count(1)
 
 
-async def record(ctx: Context, kind: Literal["do", "undo"], *, subject: str, detail: str = "") -> None:
-    """Write one effect in the handler's own transaction: it exists exactly when the effect does.
+class EffectLedger:
+    """The ledger of one service; its table carries the service's name, so that services can share a database."""
 
-    `subject` is the business identity (the order id). Rows of several services on one machine are ordered by
-    `at_ns`; `sequence` orders those of one process within the same nanosecond.
-    """
-    await ctx.tx.execute(
-        "insert into effects (saga, step, kind, idempotency_key, subject, detail, at_ns, sequence)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        ctx.saga,
-        ctx.step,
-        kind,
-        ctx.key,
-        subject,
-        detail,
-        time.time_ns(),
-        next(_SEQUENCE),
-    )
+    def __init__(self, service: str) -> None:
+        self._insert = (
+            f"insert into {service}_effects"  # noqa: S608 - the name is ours
+            " (saga, step, kind, idempotency_key, subject, detail, at_ns, sequence)"
+            " values ($1, $2, $3, $4, $5, $6, $7, $8)"
+        )
+
+    async def record(self, ctx: Context, kind: Literal["do", "undo"], *, subject: str, detail: str = "") -> None:
+        """Write one effect in the handler's own transaction: it exists exactly when the effect does.
+
+        `subject` is the business identity (the order id). Rows of several services on one machine are ordered by
+        `at_ns`; `sequence` orders those of one process within the same nanosecond.
+        """
+        row = (ctx.saga, ctx.step, kind, ctx.key, subject, detail, time.time_ns(), next(_SEQUENCE))
+        await ctx.tx.execute(self._insert, *row)

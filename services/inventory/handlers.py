@@ -2,7 +2,9 @@
 
 from contracts.inventory import Line, OutOfStock, ReleaseStock, ReserveStock, StockReleased, StockReserved
 from saga.contract import Context
-from services import effects
+from services.effects import EffectLedger
+
+EFFECTS = EffectLedger("inventory")
 
 
 async def reserve(cmd: ReserveStock, ctx: Context) -> StockReserved | OutOfStock:
@@ -22,7 +24,7 @@ async def reserve(cmd: ReserveStock, ctx: Context) -> StockReserved | OutOfStock
             line.unit_count,
         )
     unit_count = sum(line.unit_count for line in lines)
-    await effects.record(ctx, "do", subject=cmd.order_id, detail=str(unit_count))
+    await EFFECTS.record(ctx, "do", subject=cmd.order_id, detail=str(unit_count))
     return StockReserved(unit_count=unit_count)
 
 
@@ -35,7 +37,7 @@ async def release(cmd: ReleaseStock, ctx: Context) -> StockReleased:
     for sku, unit_count in sorted(held):
         await _give_back(ctx, sku, unit_count)
     total = sum(unit_count for _, unit_count in held)
-    await effects.record(ctx, "undo", subject=cmd.order_id, detail=str(total))
+    await EFFECTS.record(ctx, "undo", subject=cmd.order_id, detail=str(total))
     return StockReleased(unit_count=total)
 
 

@@ -20,9 +20,10 @@ from contracts.payments import (
     RefundCharge,
 )
 from saga.contract import Context, InDoubt
-from services import effects
+from services.effects import EffectLedger
 from services.payments import ledger
 
+EFFECTS = EffectLedger("payments")
 CHARGE_MAX = Decimal("10000.00")
 DECLINED = "declined"
 """A customer whose name starts so has a card that is always declined."""
@@ -47,7 +48,7 @@ async def charge(cmd: ChargeCard, ctx: Context) -> CardCharged | CardDeclined | 
         return LimitReached(limit=CHARGE_MAX)
     claim = ledger.Claim(f"ch_{uuid4().hex}", cmd.order_id, cmd.customer, cents(cmd.amount))
     await ledger.open_claim(ctx.tx, claim, kind="charge")
-    await effects.record(ctx, "do", subject=cmd.order_id, detail=f"{claim.id} {claim.amount_cents}")
+    await EFFECTS.record(ctx, "do", subject=cmd.order_id, detail=f"{claim.id} {claim.amount_cents}")
     return CardCharged(charge_id=claim.id)
 
 
@@ -60,7 +61,7 @@ async def refund(cmd: RefundCharge, ctx: Context) -> ChargeRefunded:
         raise InDoubt(f"no charge {charge_id or '(not named)'} is on the books: look it up with the bank")
     refund_id = f"re_{uuid4().hex}"
     await ledger.settle_claim(ctx.tx, found, transfer=refund_id, kind="charge")
-    await effects.record(ctx, "undo", subject=found.order_id, detail=f"{charge_id} {found.amount_cents}")
+    await EFFECTS.record(ctx, "undo", subject=found.order_id, detail=f"{charge_id} {found.amount_cents}")
     return ChargeRefunded(refund_id=refund_id, amount=amount(found.amount_cents))
 
 
@@ -70,7 +71,7 @@ async def invoice(cmd: IssueInvoice, ctx: Context) -> InvoiceIssued | InvoiceRef
         return InvoiceRefused(reason="this customer pays in advance")
     claim = ledger.Claim(f"in_{uuid4().hex}", cmd.order_id, cmd.customer, cents(cmd.amount))
     await ledger.open_claim(ctx.tx, claim, kind="invoice")
-    await effects.record(ctx, "do", subject=cmd.order_id, detail=f"{claim.id} {claim.amount_cents}")
+    await EFFECTS.record(ctx, "do", subject=cmd.order_id, detail=f"{claim.id} {claim.amount_cents}")
     return InvoiceIssued(invoice_id=claim.id)
 
 
@@ -82,7 +83,7 @@ async def cancel(cmd: CancelInvoice, ctx: Context) -> InvoiceCancelled:
     for claim in found:
         await ledger.settle_claim(ctx.tx, claim, transfer=f"cn_{uuid4().hex}", kind="invoice")
     total = sum(claim.amount_cents for claim in found)
-    await effects.record(ctx, "undo", subject=cmd.order_id, detail=f"{' '.join(c.id for c in found)} {total}")
+    await EFFECTS.record(ctx, "undo", subject=cmd.order_id, detail=f"{' '.join(c.id for c in found)} {total}")
     return InvoiceCancelled(amount=amount(total))
 
 

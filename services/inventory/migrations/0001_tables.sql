@@ -14,7 +14,7 @@ create table reservations (
 create index reservations_by_order on reservations (order_id);
 
 -- What really happened, without any unique key: see services/effects.py.
-create table effects (
+create table inventory_effects (
     saga text not null,
     step text not null,
     kind text not null check (kind in ('do', 'undo')),
@@ -24,7 +24,7 @@ create table effects (
     at_ns bigint not null,
     sequence bigint not null
 );
-create index effects_by_subject on effects (subject);
+create index inventory_effects_by_subject on inventory_effects (subject);
 
 -- The shelf of the reference world: sku-1 to sku-50, and one product that is always sold out.
 insert into stock (sku, counted, available)

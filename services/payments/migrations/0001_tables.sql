@@ -25,7 +25,7 @@ create index claims_by_id on claims (id);
 create index claims_by_order on claims (order_id);
 
 -- What really happened, without any unique key: see services/effects.py.
-create table effects (
+create table payments_effects (
     saga text not null,
     step text not null,
     kind text not null check (kind in ('do', 'undo')),
@@ -35,4 +35,4 @@ create table effects (
     at_ns bigint not null,
     sequence bigint not null
 );
-create index effects_by_subject on effects (subject);
+create index payments_effects_by_subject on payments_effects (subject);

@@ -25,7 +25,7 @@ async def test_reserve_takes_every_line_from_the_stock(shelf: Tables) -> None:
     reply = await reserve(ReserveStock(order_id="o1", lines=LINES), shelf.context(key="k1", step="reserve"))
     assert reply == StockReserved(unit_count=5)
     assert (available(shelf, "sku-1"), available(shelf, "sku-2")) == (999_998, 999_997)
-    effects = shelf.rows("select saga, step, kind, idempotency_key, subject, detail from effects")
+    effects = shelf.rows("select saga, step, kind, idempotency_key, subject, detail from inventory_effects")
     assert effects == [("saga-1", "reserve", "do", "k1", "o1", "5")]
 
 
@@ -35,7 +35,7 @@ async def test_a_refused_reservation_leaves_nothing_behind(shelf: Tables) -> Non
     assert refused == OutOfStock(sku="sold-out", available_count=0)
     assert (available(shelf, "sku-1"), available(shelf, "sku-2")) == (1_000_000, 1_000_000)
     assert shelf.rows("select * from reservations") == []
-    assert shelf.rows("select * from effects") == []
+    assert shelf.rows("select * from inventory_effects") == []
 
 
 async def test_a_product_nobody_stocks_is_refused_by_name(shelf: Tables) -> None:
@@ -61,4 +61,6 @@ async def test_release_gives_back_only_what_the_order_holds(shelf: Tables) -> No
     reply = await release(ReleaseStock(order_id="o1"), shelf.context(key="k2", step="reserve"))
     assert reply == StockReleased(unit_count=5)
     assert (available(shelf, "sku-1"), available(shelf, "sku-2")) == (999_998, 999_997)
-    assert shelf.rows("select kind, idempotency_key, detail from effects where kind = 'undo'") == [("undo", "k2", "5")]
+    assert shelf.rows("select kind, idempotency_key, detail from inventory_effects where kind = 'undo'") == [
+        ("undo", "k2", "5")
+    ]

@@ -42,7 +42,7 @@ async def test_a_charge_moves_the_amount_from_card_to_sales(books: Tables) -> No
     assert isinstance(reply, CardCharged)
     assert balances(books) == {"card:ann": -1990, "sales": 1990}
     assert books.rows("select transfer, sum(amount_cents) from entries group by transfer") == [(reply.charge_id, 0)]
-    assert books.rows("select kind, subject, detail from effects") == [("do", "o1", f"{reply.charge_id} 1990")]
+    assert books.rows("select kind, subject, detail from payments_effects") == [("do", "o1", f"{reply.charge_id} 1990")]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ async def test_a_charge_moves_the_amount_from_card_to_sales(books: Tables) -> No
 async def test_a_refused_charge_moves_nothing(books: Tables, command: ChargeCard, refusal: Failure) -> None:
     """A declined card and an amount above the limit leave no entry and no effect."""
     assert await charge(command, books.context()) == refusal
-    assert books.rows("select * from entries") == books.rows("select * from effects") == []
+    assert books.rows("select * from entries") == books.rows("select * from payments_effects") == []
 
 
 async def test_the_limit_itself_is_charged(books: Tables) -> None:
@@ -70,7 +70,7 @@ async def test_refund_moves_a_named_charge_back(books: Tables) -> None:
     refunded = await refund(RefundCharge(charge_id=charged.charge_id, reason="undone"), books.context(key="k2"))
     assert refunded.amount == Decimal("19.90")
     assert balances(books) == {"card:ann": 0, "sales": 0}
-    assert books.rows("select kind, subject from effects order by sequence") == [("do", "o1"), ("undo", "o1")]
+    assert books.rows("select kind, subject from payments_effects order by sequence") == [("do", "o1"), ("undo", "o1")]
 
 
 async def test_refund_of_an_unknown_charge_uses_what_the_inbox_remembers(books: Tables) -> None:
@@ -119,7 +119,7 @@ async def test_a_charge_run_twice_is_seen_twice(books: Tables) -> None:
     """No guard hides a repeat that the inbox should have stopped: the ledger shows both."""
     for _ in range(2):
         await charge(charge_of(), books.context(key="k1"))
-    assert books.rows("select idempotency_key, count(*) from effects group by 1") == [("k1", 2)]
+    assert books.rows("select idempotency_key, count(*) from payments_effects group by 1") == [("k1", 2)]
     assert balances(books)["sales"] == 3980
 
 
