@@ -25,13 +25,14 @@ class Due(msgspec.Struct, frozen=True):
 
 
 def outstanding(plan: Plan, state: SagaState, after_version: int = 0) -> list[Due]:
-    """Every command that must be on the wire now and was sent by a commit after `after_version`."""
+    """Every command that must be on the wire now: sent by a commit after `after_version`, or never delivered."""
     if state.terminal or state.paused_at is not None:
         return []
     return [
         Due(execution.sent[0], _message(state, step, execution))
         for step, execution in _open(plan, state)
-        if execution.waiting in (Waiting.REPLY, Waiting.DELIVERY) and execution.sent[0] > after_version
+        if execution.waiting is Waiting.DELIVERY
+        or (execution.waiting is Waiting.REPLY and execution.sent[0] > after_version)
     ]
 
 

@@ -1,0 +1,1 @@
+"""The shell: async steps that take what is there, ask the core, commit, publish and acknowledge. No vendor library."""

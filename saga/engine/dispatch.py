@@ -1,0 +1,153 @@
+"""The step that sends: what must be on the wire goes there, and what became of it comes back as work."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from saga.core.inputs import Delivered, Undelivered
+from saga.core.messages import CommandMessage, ResultMessage
+from saga.core.outstanding import outstanding
+from saga.core.plan import Plan
+from saga.core.state import SagaState, Waiting
+from saga.engine.receive import Work
+from saga.ports import Bus, Clock, Outgoing, Sent, Wakes
+from saga.wire import command_to_wire, result_to_wire
+
+log = logging.getLogger("saga.engine")
+
+REMEMBERED_MAX = 50_000
+SETTLE_BATCH_MAX = 1_000
+SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+"""Placeholder of feedback's `now`: the handler puts store time in its place."""
+
+
+class Dispatch(msgspec.Struct, frozen=True, eq=False):
+    """The commands of one saga that must be on the wire."""
+
+    saga: str
+    version: int
+    """When all are confirmed, everything up to this commit is dispatched."""
+    commands: tuple[tuple[CommandMessage, bool], ...]
+    """Each with whether its clock stands still because it was not delivered before."""
+
+
+def dispatch_of(plan: Plan, state: SagaState, after_version: int) -> Dispatch | None:
+    """What a state asks to be sent and what was sent by a commit after `after_version`."""
+    due = outstanding(plan, state, after_version)
+    if not due:
+        return None
+    delayed = {
+        (path, execution.kind)
+        for path, step in state.steps.items()
+        for execution in (step.action, step.undo)
+        if execution is not None and execution.waiting is Waiting.DELIVERY
+    }
+    commands = tuple((each.message, (each.message.path, each.message.kind) in delayed) for each in due)
+    return Dispatch(state.saga, max(each.version for each in due), commands)
+
+
+class Dispatches:
+    """What this process has sent: publishes, remembers what was confirmed, and writes it down for those who wait."""
+
+    def __init__(self, bus: Bus, wakes: Wakes, clock: Clock, settle_after_seconds: float) -> None:
+        self._bus = bus
+        self._wakes = wakes
+        self._clock = clock
+        self._settle_after_seconds = settle_after_seconds
+        self._confirmed: OrderedDict[str, int] = OrderedDict()
+        self._unsettled: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._open_count = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Commands sent and not known to be answered. Replies to others' commands come here and ours go there, so it
+        is right on average, and it is reset when nothing moves."""
+        return self._open_count
+
+    def answered(self) -> None:
+        """A reply was taken."""
+        self._open_count = max(0, self._open_count - 1)
+
+    def reset(self) -> None:
+        """Nothing has been answered for long: do not hold back starts for ever."""
+        self._open_count = 0
+
+    def confirmed_version(self, saga: str) -> int:
+        """The last commit of the saga that this process knows to be on the broker."""
+        return self._confirmed.get(saga, 0)
+
+    async def send(self, dispatches: Sequence[Dispatch], answers: Sequence[ResultMessage]) -> list[Work]:
+        """Publish, and say what the sagas must know of it: attempts that reached no queue, or at last did."""
+        flat = [(dispatch, command, delayed) for dispatch in dispatches for command, delayed in dispatch.commands]
+        messages: list[Outgoing] = [command_to_wire(command) for _, command, _ in flat]
+        messages += [result_to_wire(answer) for answer in answers]
+        self._open_count += len(flat)
+        results = await self._bus.publish(messages)
+        feedback: list[Work] = []
+        undelivered: set[str] = set()
+        for (dispatch, command, delayed), sent in zip(flat, results, strict=False):
+            if sent.outcome != "confirmed":
+                undelivered.add(dispatch.saga)
+                self.answered()
+            found = _feedback(command, sent, delayed=delayed)
+            if found is not None:
+                feedback.append(Work(found, dispatch.saga))
+        for dispatch in dispatches:
+            if dispatch.saga not in undelivered:
+                self._confirm(dispatch)
+        return feedback
+
+    def _confirm(self, dispatch: Dispatch) -> None:
+        if self._confirmed.get(dispatch.saga, 0) >= dispatch.version:
+            return
+        self._confirmed[dispatch.saga] = dispatch.version
+        self._confirmed.move_to_end(dispatch.saga)
+        self._unsettled[dispatch.saga] = (dispatch.version, self._clock.monotonic())
+        self._unsettled.move_to_end(dispatch.saga)
+        while len(self._confirmed) > REMEMBERED_MAX:
+            self._confirmed.popitem(last=False)
+
+    def moved_on(self, saga: str) -> None:
+        """A reply proves the dispatch: nothing is to be written down."""
+        self._unsettled.pop(saga, None)
+
+    async def settle(self) -> int:
+        """Write `dispatched_version` of sagas that still wait; returns how many. Raises Unavailable."""
+        before = self._clock.monotonic() - self._settle_after_seconds
+        due: dict[str, int] = {}
+        for saga, (version, confirmed_at) in self._unsettled.items():
+            if confirmed_at > before or len(due) >= SETTLE_BATCH_MAX:
+                break
+            due[saga] = version
+        if due:
+            await self._wakes.dispatched(due)
+            for saga in due:
+                self._unsettled.pop(saga, None)
+        return len(due)
+
+
+def _feedback(command: CommandMessage, sent: Sent, *, delayed: bool) -> Undelivered | Delivered | None:
+    if sent.outcome == "unknown":
+        return None  # it may have arrived; the alarm sends it again
+    if sent.outcome == "confirmed":
+        if not delayed:
+            return None
+        return Delivered(
+            now=SOME_TIME,
+            path=command.path,
+            kind=command.kind,
+            execution=command.execution,
+            attempt=command.attempt,
+        )
+    log.warning("a command reached no queue", extra={"saga": command.saga, "type": command.type_name})
+    return Undelivered(
+        now=SOME_TIME,
+        path=command.path,
+        kind=command.kind,
+        execution=command.execution,
+        attempt=command.attempt,
+        detail=f"no queue for {command.service}" if sent.outcome == "returned" else sent.detail[:200],
+    )

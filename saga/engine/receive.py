@@ -1,0 +1,74 @@
+"""From deliveries to work: what a message asks for, or why it is poison."""
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from saga.core.errors import ProtocolViolation
+from saga.core.inputs import Delivered, Undelivered
+from saga.core.messages import CancelMessage, ReplyMessage, ResultKind, ResultMessage, StartMessage
+from saga.ports import Delivery, ParkedMessage
+from saga.wire import (
+    cancel_from_wire,
+    names,
+    parked_from_delivery,
+    parked_from_wire,
+    reply_address,
+    reply_from_wire,
+    start_from_wire,
+)
+
+log = logging.getLogger("saga.engine")
+
+
+class Work(msgspec.Struct, frozen=True, eq=False):
+    """Something to be decided on. A delivery is acknowledged only after what it led to is committed."""
+
+    asks: StartMessage | ReplyMessage | CancelMessage | Undelivered | Delivered | ParkedMessage | None
+    """None: look at the clock."""
+    saga: str = ""
+    """Known for all but starts, and cancels by business key."""
+    delivery: Delivery | None = None
+    refusal: ResultMessage | None = None
+    """With a ParkedMessage: what the caller is told."""
+
+
+_DECODERS: dict[str, Callable[[Delivery], StartMessage | ReplyMessage | CancelMessage | ParkedMessage]] = {
+    names.QUEUE_START: start_from_wire,
+    names.QUEUE_REPLIES: reply_from_wire,
+    names.QUEUE_CONTROL: cancel_from_wire,
+    names.QUEUE_PARKING: parked_from_wire,
+    names.QUEUE_DEAD: parked_from_wire,
+}
+QUEUES = tuple(_DECODERS)
+
+
+def work_of(delivery: Delivery) -> Work:
+    """What a delivery asks for. Never raises: poison becomes a row to be parked."""
+    try:
+        message = _DECODERS[delivery.queue](delivery)
+    except ProtocolViolation as violation:
+        return park(delivery, violation.code, violation.detail)
+    saga = message.saga or "" if isinstance(message, ReplyMessage | CancelMessage) else ""
+    return Work(message, saga, delivery)
+
+
+def park(delivery: Delivery, code: str, detail: str) -> Work:
+    """Keep a message that cannot be used, and tell a caller who can be told."""
+    log.warning("message parked", extra={"queue": delivery.queue, "code": code, "detail": detail})
+    return Work(parked_from_delivery(delivery, code, detail), "", delivery, _refusal(delivery, code, detail))
+
+
+def _refusal(delivery: Delivery, code: str, detail: str) -> ResultMessage | None:
+    if delivery.queue not in (names.QUEUE_START, names.QUEUE_CONTROL) or delivery.sender is None:
+        return None
+    try:
+        address = reply_address(delivery)
+    except ProtocolViolation:
+        return None
+    if not address:
+        return None
+    return ResultMessage(
+        kind=ResultKind.REFUSED, reply_to=address, in_reply_to=delivery.message_id, code=code, reason=detail
+    )
