@@ -1,6 +1,7 @@
 """What fits on the wire: sizes every bus checks before it writes a byte, so that one message cannot hurt another."""
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 BODY_BYTES_MAX = 256 * 1024
 HEADERS_BYTES_MAX = 16 * 1024
@@ -10,8 +11,35 @@ NAME_BYTES_MAX = 255
 HEADER_NAME_BYTES_MAX = 128
 
 
-def unsendable(names: Mapping[str, str], headers: Mapping[str, str], body: object) -> str | None:
-    """Why a message can never be sent, with the fix, or None. `names` are its routing key, ids and other properties."""
+class Sendable(Protocol):
+    """What every message has that is about to be published."""
+
+    @property
+    def exchange(self) -> str: ...
+    @property
+    def routing_key(self) -> str: ...
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def correlation_id(self) -> str: ...
+    @property
+    def reply_to(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+NAMES = ("exchange", "routing_key", "message_id", "type", "correlation_id", "reply_to")
+WANTED_HEADERS = ("saga-", "traceparent", "tracestate", "x-first-death-")
+"""Prefixes of the headers a bus delivers; `x-first-death-*` is the broker's word on where a dead letter came from."""
+
+
+def unsendable(message: Sendable) -> str | None:
+    """Why a message can never be sent, with the fix, or None."""
+    body: object = message.body  # a caller without a type checker may have put anything there
     if not isinstance(body, bytes):
         return f"the body is {type(body).__name__}, not bytes. Fix: encode it"
     if len(body) > BODY_BYTES_MAX:
@@ -19,10 +47,10 @@ def unsendable(names: Mapping[str, str], headers: Mapping[str, str], body: objec
             f"the body has {len(body)} bytes, the limit is {BODY_BYTES_MAX}. "
             "Fix: store it elsewhere and send a reference to it"
         )
-    if not names.get("message_id"):
+    if not message.message_id:
         return "message_id is empty. Fix: give every message an id of its own; returns are matched by it"
     try:
-        return _long_name(names) or _headers_problem(headers)
+        return _long_name(message) or _headers_problem(message.headers)
     except (AttributeError, TypeError) as error:
         return f"a property or header is no text ({error}). Fix: every property and header value is a str"
     except UnicodeEncodeError as error:
@@ -34,8 +62,9 @@ def headers_size(headers: Iterable[tuple[str, str]]) -> int:
     return sum(_size(name) + _size(value) for name, value in headers)
 
 
-def _long_name(names: Mapping[str, str]) -> str | None:
-    for place, name in names.items():
+def _long_name(message: Sendable) -> str | None:
+    for place in NAMES:
+        name: str = getattr(message, place)
         if _size(name) > NAME_BYTES_MAX:
             return f"{place} is longer than {NAME_BYTES_MAX} bytes: {name[:40]!r}. Fix: shorten it"
     return None

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from saga.adapters.rabbitmq.consuming import RabbitSubscription
 from saga.adapters.rabbitmq.link import Link
 from saga.adapters.rabbitmq.publishing import Publisher
+from saga.adapters.rabbitmq.topology import declare_results
+from saga.core.topology import RESULTS, RESULTS_EXPIRE_MS, result_key, result_queue
 from saga.ports import Outgoing, Sent, Subscription, Unavailable
 
 PUBLISH_SECONDS = 10.0
@@ -59,6 +61,17 @@ class RabbitBus:
         subscription = await RabbitSubscription.open(self._consume_link, queue, prefetch)
         self._subscriptions.append(subscription)
         return subscription
+
+    async def declare_results(self, client: str) -> tuple[str, str]:
+        """Make a caller's own queue; returns its name, to consume, and its `reply_to`.
+
+        Idempotent: the same client finds its waiting answers. It expires when nobody reads it for a day. Raises
+        Unavailable.
+        """
+        user = self._publish_link.user
+        queue, reply_to = result_queue(user, client), result_key(user, client)
+        await declare_results(self._publish_link, queue, reply_to, RESULTS, RESULTS_EXPIRE_MS)
+        return queue, reply_to
 
     async def close(self) -> None:
         """Close every subscription and connection."""

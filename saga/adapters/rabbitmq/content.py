@@ -6,10 +6,9 @@ from collections.abc import Iterator
 import msgspec
 
 from saga.adapters.rabbitmq.frames import LENGTH, TAG_AND_BITS, read_long, read_short
-from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, headers_size
+from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, WANTED_HEADERS, headers_size
 
-WANTED_HEADERS = (b"saga-", b"traceparent", b"tracestate", b"x-first-death-")
-"""`x-first-death-*` is what the broker writes on a message it dead-letters: where it came from, and why."""
+_WANTED = tuple(prefix.encode() for prefix in WANTED_HEADERS)
 
 
 class Deliver(msgspec.Struct, frozen=True):
@@ -118,7 +117,7 @@ def _wanted_headers(table: bytes, defects: list[str]) -> dict[str, str]:
         raw_name, at = read_short(table, at)
         kind = table[at : at + 1]
         raw, at = read_long(table, at + 1) if kind == b"S" else (b"", at + 1 + _skip(kind, table, at + 1))
-        if not raw_name.startswith(WANTED_HEADERS):
+        if not raw_name.startswith(_WANTED):
             continue
         name = raw_name.decode(errors="replace")
         if kind != b"S":

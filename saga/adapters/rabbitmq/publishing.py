@@ -152,13 +152,5 @@ class Publisher:
 
 
 def _refusal(message: Outgoing) -> Sent | None:
-    names = {
-        "exchange": message.exchange,
-        "routing_key": message.routing_key,
-        "message_id": message.message_id,
-        "type": message.type,
-        "correlation_id": message.correlation_id,
-        "reply_to": message.reply_to,
-    }
-    problem = unsendable(names, message.headers, message.body)
+    problem = unsendable(message)
     return None if problem is None else Sent("refused", problem)

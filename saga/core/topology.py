@@ -1,0 +1,274 @@
+"""The exchanges, queues, bindings, policies and users the engine wants on a broker, as data.
+
+Names follow the wire contract. What a user may do is written with the three permission expressions of RabbitMQ and,
+for topic exchanges, with the keys it may write and bind:
+
+- participant: reads its own queue, answers on `saga.replies` under `<service>.`, parks under its queue's name;
+- caller: starts, signals and controls under the keys it was granted, and owns the queues `saga.results.<user>.*`,
+  which it can bind to `saga.results` under `<user>.` only; the routing key of a queue is its name without the prefix;
+- subscriber: owns the queues `saga.events.<user>.*`, bound to `saga.events`;
+- orchestrator: reads what comes in, alone writes commands; deploy: configures, and nothing else does.
+
+Queues are quorum queues. Limits and dead-lettering are policies, which can change while a queue lives.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+START, COMMANDS, REPLIES, SIGNALS = "saga.start", "saga.commands", "saga.replies", "saga.signals"
+CONTROL, RESULTS, EVENTS, PARKING, DEAD = "saga.control", "saga.results", "saga.events", "saga.parking", "saga.dead"
+
+DELIVERY_LIMIT = 100
+"""Crashes with a full prefetch count against innocents too, so the limit is far above what a poison message needs."""
+KEEP_DELIVERY_LIMIT = 100_000
+"""Of queues that have no further place for their messages; a broker of version 4 drops after 20 by default."""
+RESULTS_EXPIRE_MS = 24 * 3_600_000
+"""A caller's queue that nobody reads for a day goes away."""
+
+NOTHING = "^$"
+DEAD_LETTERED: dict[str, str | int] = {
+    "delivery-limit": DELIVERY_LIMIT,
+    "dead-letter-exchange": DEAD,
+    "dead-letter-strategy": "at-least-once",
+    "overflow": "reject-publish",  # at-least-once silently becomes at-most-once without it
+}
+KEPT: dict[str, str | int] = {"delivery-limit": KEEP_DELIVERY_LIMIT}
+
+
+class Exchange(msgspec.Struct, frozen=True, order=True):
+    """Durable."""
+
+    name: str
+    type: str = "topic"
+
+
+class Queue(msgspec.Struct, frozen=True, order=True):
+    """A durable quorum queue."""
+
+    name: str
+
+
+class Binding(msgspec.Struct, frozen=True, order=True):
+    """From an exchange to a queue."""
+
+    exchange: str
+    queue: str
+    routing_key: str
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """Settings of every queue whose name matches."""
+
+    name: str
+    pattern: str
+    definition: dict[str, str | int]
+    priority: int = 0
+
+
+class TopicRight(msgspec.Struct, frozen=True, order=True):
+    """Which routing keys a user may publish with (`write`) and bind (`read`) on one exchange."""
+
+    exchange: str
+    write: str = NOTHING
+    read: str = NOTHING
+
+
+class User(msgspec.Struct, frozen=True):
+    """A broker user and all it may do."""
+
+    name: str
+    configure: str = NOTHING
+    write: str = NOTHING
+    read: str = NOTHING
+    topics: tuple[TopicRight, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class Topology(msgspec.Struct, frozen=True):
+    """What is wanted on a broker, or what is there."""
+
+    exchanges: tuple[Exchange, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    users: tuple[User, ...] = ()
+
+
+EXCHANGES = (
+    *(Exchange(name) for name in (START, COMMANDS, REPLIES, SIGNALS, CONTROL, RESULTS, EVENTS, PARKING)),
+    Exchange(DEAD, "fanout"),
+)
+POLICIES = (
+    Policy("saga", r"^saga\.(start|commands\..+|replies|signals|control)$", DEAD_LETTERED),
+    Policy("saga-kept", r"^saga\.(parking|dead)$", KEPT),
+)
+
+
+def wanted_topology(services: Iterable[str], users: Iterable[User] = ()) -> Topology:
+    """Everything for these services. `users` come from the functions below; none: rights are somebody else's care."""
+    commands = [(command_queue(service), f"{service}.#") for service in sorted(set(services))]
+    return Topology(
+        exchanges=EXCHANGES,
+        queues=tuple(
+            Queue(name) for name in (START, REPLIES, SIGNALS, CONTROL, PARKING, DEAD, *(queue for queue, _ in commands))
+        ),
+        bindings=(
+            *(Binding(name, name, "#") for name in (START, REPLIES, SIGNALS, CONTROL, PARKING)),
+            Binding(DEAD, DEAD, ""),
+            *(Binding(COMMANDS, queue, key) for queue, key in commands),
+        ),
+        policies=POLICIES,
+        users=tuple(users),
+    )
+
+
+def seen_by_participant(service: str) -> Topology:
+    """What a participant needs to find: its readiness looks for this."""
+    return Topology(exchanges=(Exchange(REPLIES), Exchange(PARKING)), queues=(Queue(command_queue(service)),))
+
+
+def seen_by_orchestrator(services: Iterable[str]) -> Topology:
+    """What an orchestrator needs to find: its readiness looks for this."""
+    whole = wanted_topology(services)
+    return Topology(exchanges=whole.exchanges, queues=whole.queues)
+
+
+def command_queue(service: str) -> str:
+    """Where the commands of a service wait."""
+    return f"{COMMANDS}.{service}"
+
+
+def result_queue(user: str, client: str) -> str:
+    """The queue of a caller's answers."""
+    return f"{RESULTS}.{result_key(user, client)}"
+
+
+def result_key(user: str, client: str) -> str:
+    """The routing key of a caller's answers on `saga.results`: what it puts into `reply_to`."""
+    return f"{user}.{client}"
+
+
+# ------------------------------------------------------------------------------------------------------------- users
+
+
+def participant(service: str, user: str | None = None) -> User:
+    """May read its commands, answer them, and park what it cannot read."""
+    own = re.escape(_one_word(service))
+    queue = f"^{re.escape(command_queue(service))}$"
+    return User(
+        user or service,
+        write=_any_of(REPLIES, PARKING),
+        read=queue,
+        topics=(TopicRight(REPLIES, write=rf"^{own}\."), TopicRight(PARKING, write=queue)),
+    )
+
+
+def caller(user: str, *, starts: Iterable[str] = (), signals: Iterable[str] = (), controls: Iterable[str] = ()) -> User:
+    """May start these sagas, send these signals, use these verbs (`cancel`, `decide`), and hear what came of it."""
+    granted = {START: tuple(starts), SIGNALS: tuple(signals), CONTROL: tuple(controls)}
+    own_queues = rf"{re.escape(RESULTS)}\.{re.escape(_one_word(user))}\..+"
+    return User(
+        user,
+        configure=f"^{own_queues}$",
+        # Binding a queue takes the right to write to it and to read the exchange.
+        write=f"^({'|'.join([own_queues, *(re.escape(name) for name, keys in granted.items() if keys)])})$",
+        read=f"^({own_queues}|{re.escape(RESULTS)})$",
+        topics=(
+            *(TopicRight(name, write=_any_of(*keys)) for name, keys in granted.items() if keys),
+            TopicRight(RESULTS, read=rf"^{re.escape(user)}\."),
+        ),
+    )
+
+
+def subscriber(user: str) -> User:
+    """May own queues `saga.events.<user>.*` and bind them to `saga.events` under any key."""
+    own_queues = rf"{re.escape(EVENTS)}\.{re.escape(_one_word(user))}\..+"
+    return User(
+        user,
+        configure=f"^{own_queues}$",
+        write=f"^{own_queues}$",
+        read=f"^({own_queues}|{re.escape(EVENTS)})$",
+    )
+
+
+def orchestrator(user: str = "orchestrator") -> User:
+    """Alone may write commands; reads everything that comes in. As the participant `saga` it also answers."""
+    return User(
+        user,
+        write=_any_of(START, COMMANDS, REPLIES, RESULTS, EVENTS),
+        read=_any_of(START, REPLIES, SIGNALS, CONTROL, PARKING, DEAD, command_queue("saga")),
+        topics=(TopicRight(REPLIES, write=r"^saga\."),),
+    )
+
+
+def deploy(user: str = "deploy") -> User:
+    """Alone may configure; `policymaker` lets it set policies over HTTP."""
+    everything = r"^saga\..+$"
+    return User(user, configure=everything, write=everything, read=everything, tags=("policymaker",))
+
+
+def _one_word(name: str) -> str:
+    """Raises ValueError for a name with a dot: `a` would own the queues of `a.b`."""
+    if not name or "." in name:
+        raise ValueError(f"the name {name!r} is not one word of a routing key. Fix: a name without dots")
+    return name
+
+
+def _any_of(*names: str) -> str:
+    return f"^({'|'.join(re.escape(name) for name in names)})$"
+
+
+# -------------------------------------------------------------------------------------------------------- difference
+
+
+class Difference(msgspec.Struct, frozen=True, order=True):
+    """One thing on the broker that is not as wanted."""
+
+    kind: str
+    """`missing`, `differs`, or `extra`: there, though nobody wants it."""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}"
+
+
+def difference(wanted: Topology, actual: Topology) -> tuple[Difference, ...]:
+    """What must change. Only bindings of wanted exchanges, and policies and rights, can be `extra` or differ."""
+    return tuple(
+        sorted(
+            {
+                *_missing("exchange", {e.name: e for e in wanted.exchanges}, {e.name: e for e in actual.exchanges}),
+                *_missing("queue", {q.name: q for q in wanted.queues}, {q.name: q for q in actual.queues}),
+                *_missing("policy", {p.name: p for p in wanted.policies}, {p.name: p for p in actual.policies}),
+                *_missing("user", _rights(wanted), _rights(actual)),
+                *_bindings(wanted, actual),
+            }
+        )
+    )
+
+
+def _missing(kind: str, wanted: Mapping[str, object], actual: Mapping[str, object]) -> Iterable[Difference]:
+    for name, value in wanted.items():
+        if name not in actual:
+            yield Difference("missing", f"{kind} {name}")
+        elif actual[name] != value:
+            yield Difference("differs", f"{kind} {name}")
+
+
+def _rights(topology: Topology) -> dict[str, User]:
+    return {user.name: msgspec.structs.replace(user, topics=tuple(sorted(user.topics))) for user in topology.users}
+
+
+def _bindings(wanted: Topology, actual: Topology) -> Iterable[Difference]:
+    ours = {queue.name for queue in wanted.queues}
+    for binding in set(wanted.bindings) - set(actual.bindings):
+        yield Difference("missing", _binding_text(binding))
+    for binding in set(actual.bindings) - set(wanted.bindings):
+        if binding.queue in ours and binding.exchange:
+            yield Difference("extra", _binding_text(binding))
+
+
+def _binding_text(binding: Binding) -> str:
+    return f"binding {binding.exchange} -> {binding.queue} under {binding.routing_key!r}"
