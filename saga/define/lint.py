@@ -1,0 +1,143 @@
+"""Advice on a definition that can run, but not as well as it could."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from saga.contract import Effect
+from saga.core.definition import (
+    EXHAUSTED,
+    Attempt,
+    Block,
+    CommandTemplate,
+    Definition,
+    OnExhausted,
+    Step,
+    StepKind,
+    When,
+    steps_of,
+)
+from saga.core.errors import Problem
+from saga.core.expression import JSON_NULL, Literal, Object
+
+ACTION_TRAVELS = timedelta(days=7)
+"""A key older than its participant remembers, less this, is not sent any more (protocol: an action expires so late)."""
+
+
+def lint(definition: Definition) -> tuple[Problem, ...]:
+    """Every piece of advice, in the order of the definition."""
+    return tuple(
+        Problem(place, reason, fix, kind="lint")
+        for place, reason, fix in (
+            *_irreversible(definition),
+            *_doubtful(definition),
+            *_empty_undo(definition),
+            *_long(definition),
+            *_forgotten(definition),
+            *_overruled(definition.blocks, caught=None),
+        )
+    )
+
+
+Advice = tuple[str, str, str]
+
+
+def _irreversible(definition: Definition) -> Iterator[Advice]:
+    """A step that stays done should not stand before one that can still fail."""
+    for step, fallible in _with_fallible_after(definition):
+        if step.no_undo is not None and fallible:
+            yield (
+                step.path,
+                f"is never undone ({step.no_undo}), but {fallible} may still fail after it",
+                "move it behind, make it the pivot, or give it an undo",
+            )
+
+
+def _doubtful(definition: Definition) -> Iterator[Advice]:
+    for step, fallible in _with_fallible_after(definition):
+        if step.command.effect is Effect.AT_MOST_ONCE and fallible:
+            yield (
+                step.path,
+                f"is at_most_once: a lost reply puts it before an operator, with {fallible} still to come",
+                "make it the last step before the pivot, the pivot itself, or retryable",
+            )
+
+
+def _with_fallible_after(definition: Definition) -> Iterator[tuple[Step, str]]:
+    """Each step that can be followed by compensation, and the first step after it that may fail."""
+    steps = list(steps_of(definition.blocks))
+    for index, step in enumerate(steps):
+        if step.kind is StepKind.COMPENSATABLE:
+            after = [s for s in steps[index + 1 :] if s.command.failures or s.on_exhausted is OnExhausted.COMPENSATE]
+            yield step, next((f"'{s.path}' ({_reasons(s)})" for s in after), "")
+
+
+def _reasons(step: Step) -> str:
+    exhausted = (EXHAUSTED,) if step.on_exhausted is OnExhausted.COMPENSATE else ()
+    return ", ".join((*step.command.failures, *exhausted))
+
+
+def _empty_undo(definition: Definition) -> Iterator[Advice]:
+    """An undo with a field that is null whatever happened needs data that no step returns."""
+    for step in steps_of(definition.blocks):
+        for name in _null_fields(step.undo) if step.undo else ():
+            yield (
+                f"{step.path}.undo.{name}",
+                "is null in every case: the compensation gets data that no step returns",
+                "take it from the input or the reply (undo=lambda r: ...), or drop the field from the contract",
+            )
+
+
+def _null_fields(command: CommandTemplate) -> list[str]:
+    fields = command.body.fields if isinstance(command.body, Object) else {}
+    return [name for name, value in fields.items() if isinstance(value, Literal) and bytes(value.json) == JSON_NULL]
+
+
+def _long(definition: Definition) -> Iterator[Advice]:
+    longest = _longest(definition.blocks)
+    if longest > definition.deadline:
+        yield (
+            definition.name,
+            f"its steps may take {longest} together (within=), longer than its deadline of {definition.deadline}",
+            "shorten within= of steps, or lengthen deadline= of define",
+        )
+
+
+def _longest(blocks: tuple[Block, ...]) -> timedelta:
+    total = timedelta(0)
+    for block in blocks:
+        match block:
+            case Step():
+                total += block.within or timedelta(0)
+            case When():
+                total += max(_longest(block.then), _longest(block.otherwise))
+            case Attempt():
+                total += _longest(block.body) + _longest(block.otherwise)
+    return total
+
+
+def _forgotten(definition: Definition) -> Iterator[Advice]:
+    """A wait as long as a participant's memory makes doubts that only a person can resolve."""
+    for step in steps_of(definition.blocks):
+        sendable = step.command.remembers - ACTION_TRAVELS
+        if step.kind is StepKind.COMPENSATABLE and step.undo and definition.deadline > sendable:
+            yield (
+                step.path,
+                f"may be undone after {definition.deadline}, but '{step.command.service}' knows its key for {sendable}",
+                "declare a longer remembers= in its contract, or an undo whose payload is complete",
+            )
+
+
+def _overruled(blocks: tuple[Block, ...], caught: str | None) -> Iterator[Advice]:
+    """Inside an attempt that reacts to `exhausted`, a step's own policy is never asked."""
+    for block in blocks:
+        match block:
+            case Step():
+                if caught and block.on_exhausted is OnExhausted.COMPENSATE:
+                    reason = f"on_exhausted=COMPENSATE has no effect: the attempt '{caught}' reacts to it"
+                    yield block.path, reason, "remove it, or On.EXHAUSTED from the attempt"
+            case When():
+                yield from _overruled(block.then, caught)
+                yield from _overruled(block.otherwise, caught)
+            case Attempt():
+                yield from _overruled(block.body, block.path if EXHAUSTED in block.on else caught)
+                yield from _overruled(block.otherwise, caught)
