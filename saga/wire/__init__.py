@@ -1,5 +1,6 @@
 """The wire codec: message values to AMQP properties and headers and back, with every limit and kind of poison."""
 
+from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX
 from saga.wire.callers import (
     cancel_from_wire,
     cancel_to_wire,
@@ -26,9 +27,7 @@ from saga.wire.replies import (
     reply_to_wire,
 )
 from saga.wire.screen import (
-    BODY_BYTES_MAX,
     ERROR_TEXT_BYTES_MAX,
-    HEADER_BYTES_MAX,
     JSON_DEPTH_MAX,
     Poison,
     check_json,
@@ -38,7 +37,7 @@ from saga.wire.screen import (
 __all__ = [
     "BODY_BYTES_MAX",
     "ERROR_TEXT_BYTES_MAX",
-    "HEADER_BYTES_MAX",
+    "HEADERS_BYTES_MAX",
     "JSON_DEPTH_MAX",
     "Poison",
     "answer",

@@ -1,12 +1,22 @@
 """Parked messages: what nobody could use, kept with everything needed to send it again."""
 
+import hashlib
+
+import msgspec
+
 from saga.core.errors import ProtocolViolation
+from saga.core.limits import BODY_BYTES_MAX, HEADER_NAME_BYTES_MAX, HEADERS_BYTES_MAX, NAME_BYTES_MAX, headers_size
 from saga.ports import Delivery, Outgoing, ParkedMessage
 from saga.wire import fields, names
-from saga.wire.screen import HEADER_BYTES_MAX, Poison, cut_text
+from saga.wire.screen import Poison, cut_text
 
-PARKED_TEXT_BYTES_MAX = HEADER_BYTES_MAX
+PARKED_TEXT_BYTES_MAX = HEADERS_BYTES_MAX
 """Of each text of a parked message: a hostile header is kept as far as an honest one could go."""
+PARK_DETAIL_BYTES_MAX = 1024
+"""On the wire; a row takes more."""
+FIRST_DEATH_QUEUE = "x-first-death-queue"
+FIRST_DEATH_EXCHANGE = "x-first-death-exchange"
+"""The broker's word on where a dead letter came from."""
 
 
 def parked_from_delivery(delivery: Delivery, reason: str, detail: str) -> ParkedMessage:
@@ -30,26 +40,26 @@ def parked_from_delivery(delivery: Delivery, reason: str, detail: str) -> Parked
 def park_to_wire(delivery: Delivery, reason: str, detail: str) -> Outgoing:
     """A participant's way to park: the message goes to `saga.parking` under its queue's name.
 
-    `user_id` cannot be copied (the broker refuses another's), so it travels as a header. Never raises; headers that
-    would not fit a frame are dropped, largest first.
+    `user_id` cannot be copied (the broker refuses another's), so it travels as a header. Never raises, and what it
+    makes can be sent: what is beyond a limit is cut, headers largest first.
     """
-    headers = _fitting({_clean(name): _clean(value) for name, value in delivery.headers.items()})
-    headers |= {
+    added = {
         names.PARK_REASON: reason,
-        names.PARK_DETAIL: cut_text(detail),
+        names.PARK_DETAIL: cut_text(detail, PARK_DETAIL_BYTES_MAX),
         names.ORIGIN_QUEUE: _short(delivery.queue),
         names.ORIGIN_EXCHANGE: _short(delivery.exchange),
         names.ORIGIN_ROUTING_KEY: _short(delivery.routing_key),
     }
     if delivery.sender is not None:
-        headers[names.ORIGIN_USER_ID] = _short(delivery.sender)
+        added[names.ORIGIN_USER_ID] = _short(delivery.sender)
+    kept = {_clean(name): _clean(value) for name, value in delivery.headers.items() if name not in added}
     return Outgoing(
         exchange=names.EXCHANGE_PARKING,
         routing_key=_short(delivery.queue),
-        body=delivery.body,
-        message_id=_short(delivery.message_id),
+        body=delivery.body[:BODY_BYTES_MAX],
+        message_id=_short(delivery.message_id) or hashlib.blake2b(delivery.body, digest_size=16).hexdigest(),
         type=_short(delivery.type),
-        headers=headers,
+        headers=_fitting(kept, HEADERS_BYTES_MAX - headers_size(added.items())) | added,
         correlation_id=_short(delivery.correlation_id),
         reply_to=_short(delivery.reply_to),
     )
@@ -59,24 +69,29 @@ def parked_from_wire(delivery: Delivery) -> ParkedMessage:
     """A delivery of `saga.parking` or `saga.dead` as a row. Never raises: what does not say where it came from is kept
     as it is."""
     headers = {_clean(name): _clean(value) for name, value in delivery.headers.items()}
-    dead = delivery.queue == names.QUEUE_DEAD
-    reason = headers.get(names.PARK_REASON) or (Poison.DEAD_LETTERED if dead else Poison.BAD_HEADER)
-    whole = parked_from_delivery(delivery, cut_text(reason, 64), headers.get(names.PARK_DETAIL, ""))
-    if names.ORIGIN_QUEUE not in headers:
+    if delivery.queue == names.QUEUE_DEAD:
+        origin = headers.get(FIRST_DEATH_QUEUE)
+        exchange, routing_key = headers.get(FIRST_DEATH_EXCHANGE), None
+        reason, detail, sender = (
+            Poison.DEAD_LETTERED.value,
+            "given back too often, or refused by its queue",
+            delivery.sender,
+        )
+    else:
+        origin, sender = headers.get(names.ORIGIN_QUEUE), headers.get(names.ORIGIN_USER_ID)
+        exchange, routing_key = headers.get(names.ORIGIN_EXCHANGE), headers.get(names.ORIGIN_ROUTING_KEY)
+        reason = cut_text(headers.get(names.PARK_REASON, Poison.BAD_HEADER), 64)
+        detail = headers.get(names.PARK_DETAIL, "")
+    whole = parked_from_delivery(delivery, reason, detail)
+    if origin is None:
         return whole
-    return ParkedMessage(
-        origin=headers[names.ORIGIN_QUEUE],
-        reason=whole.reason,
-        detail=whole.detail,
-        exchange=headers.get(names.ORIGIN_EXCHANGE, ""),
-        routing_key=headers.get(names.ORIGIN_ROUTING_KEY, ""),
-        body=whole.body,
+    return msgspec.structs.replace(
+        whole,
+        origin=origin,
+        exchange=whole.exchange if exchange is None else exchange,
+        routing_key=whole.routing_key if routing_key is None else routing_key,
         headers={name: value for name, value in headers.items() if name not in names.PARK_HEADERS},
-        message_id=whole.message_id,
-        correlation_id=whole.correlation_id,
-        type=whole.type,
-        reply_to=whole.reply_to,
-        sender=headers.get(names.ORIGIN_USER_ID),
+        sender=sender,
     )
 
 
@@ -95,16 +110,16 @@ def _clean(text: str) -> str:
 
 def _short(text: str) -> str:
     """As AMQP's short strings allow."""
-    return cut_text(text, 255)
+    return cut_text(text, NAME_BYTES_MAX)
 
 
-def _fitting(headers: dict[str, str]) -> dict[str, str]:
+def _fitting(headers: dict[str, str], limit_bytes: int) -> dict[str, str]:
     """As many headers as fit the limit, the small ones first."""
     kept: dict[str, str] = {}
-    size_bytes = 0
-    for name, value in sorted(headers.items(), key=lambda item: len(item[0]) + len(item[1])):
-        size_bytes += len(name.encode()) + len(value.encode())
-        if size_bytes > HEADER_BYTES_MAX:
+    for name, value in sorted(headers.items(), key=lambda item: headers_size([item])):
+        limit_bytes -= headers_size([(name, value)])
+        if limit_bytes < 0:
             break
-        kept[name] = value
+        if 0 < len(name.encode()) <= HEADER_NAME_BYTES_MAX:
+            kept[name] = value
     return kept

@@ -6,11 +6,9 @@ from typing import Final
 import msgspec
 
 from saga.core.errors import ProtocolViolation
+from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, headers_size
 from saga.ports import Delivery
 
-BODY_BYTES_MAX: Final = 256 * 1024
-HEADER_BYTES_MAX: Final = 16 * 1024
-"""All headers and properties of one message together, names and values."""
 ERROR_TEXT_BYTES_MAX: Final = 4 * 1024
 NAME_CHARACTERS_MAX: Final = 64
 PATH_CHARACTERS_MAX: Final = 200
@@ -50,26 +48,23 @@ def screen(delivery: Delivery) -> None:
     """
     if delivery.defects:
         raise ProtocolViolation(Poison.BAD_HEADER, cut_text("; ".join(delivery.defects)))
-    text = "".join(
-        (
-            *delivery.headers,
-            *delivery.headers.values(),
-            delivery.routing_key,
-            delivery.message_id,
-            delivery.type,
-            delivery.correlation_id,
-            delivery.reply_to,
-            delivery.sender or "",
-        )
+    properties = (
+        delivery.routing_key,
+        delivery.message_id,
+        delivery.type,
+        delivery.correlation_id,
+        delivery.reply_to,
+        delivery.sender or "",
     )
+    text = "".join((*delivery.headers, *delivery.headers.values(), *properties))
     if "\0" in text:
         raise ProtocolViolation(Poison.NUL, "a header or property holds a NUL character")
     try:
-        size_bytes = len(text.encode())
+        likely_small = len(text.encode()) <= HEADERS_BYTES_MAX
     except UnicodeEncodeError as error:
         raise ProtocolViolation(Poison.BAD_UTF8, f"a header or property is no UTF-8: {error.reason}") from None
-    if size_bytes > HEADER_BYTES_MAX:
-        detail = f"headers and properties take {size_bytes} bytes, at most {HEADER_BYTES_MAX} are allowed"
+    if not likely_small and (size_bytes := headers_size(delivery.headers.items())) > HEADERS_BYTES_MAX:
+        detail = f"the headers take {size_bytes} bytes, at most {HEADERS_BYTES_MAX} are allowed"
         raise ProtocolViolation(Poison.HEADER_TOO_LARGE, detail)
 
 

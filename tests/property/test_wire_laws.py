@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from saga import wire
 from saga.core.errors import ProtocolViolation
+from saga.core.limits import unsendable
 from saga.core.messages import (
     CancelMessage,
     CommandMessage,
@@ -239,7 +240,7 @@ def test_a_hostile_delivery_raises_nothing_but_a_violation(delivery: Delivery) -
             read(delivery)
     assert_storable(wire.parked_from_delivery(delivery, wire.Poison.NUL, "x"))
     assert_storable(wire.parked_from_wire(delivery))
-    wire.park_to_wire(delivery, wire.Poison.NUL, "x")
+    assert unsendable(wire.park_to_wire(delivery, wire.Poison.NUL, "x")) is None
 
 
 @settings(max_examples=300)

@@ -9,6 +9,7 @@ import pytest
 
 from saga import wire
 from saga.core.errors import ProtocolViolation
+from saga.core.limits import unsendable
 from saga.core.messages import (
     CancelMessage,
     CommandMessage,
@@ -292,9 +293,22 @@ def test_a_parked_message_keeps_its_sender_and_can_be_stored() -> None:
 def test_parking_fits_a_frame_whatever_arrives() -> None:
     """A header frame of more than 131,064 bytes would kill the connection, and its redelivery again."""
     huge = with_header(delivered(wire.reply_to_wire(a_reply())), "saga-message", "x" * 140_000)
+    huge = msgspec.structs.replace(huge, message_id="", body=b"y" * 2**20)
     parked = wire.park_to_wire(huge, Poison.HEADER_TOO_LARGE, "y" * 100_000)
-    assert sum(len(k) + len(v) for k, v in parked.headers.items()) < 32 * 1024
+    assert unsendable(parked) is None
     assert parked.headers["saga-step"] == "pay/charge"
+
+
+def test_a_dead_letter_says_where_it_died() -> None:
+    """What the broker dead-lettered is parked under the queue it came from, ready to be sent there again."""
+    first = {"x-first-death-queue": "saga.replies", "x-first-death-exchange": "saga.replies"}
+    reply = delivered(wire.reply_to_wire(a_reply()), queue="saga.dead")
+    row = wire.parked_from_wire(
+        msgspec.structs.replace(reply, exchange="saga.dead", headers={**reply.headers, **first})
+    )
+    assert (row.origin, row.exchange, row.routing_key) == ("saga.replies", "saga.replies", "payments.ok")
+    assert row.reason == Poison.DEAD_LETTERED
+    assert row.sender == "payments"
 
 
 def test_only_a_vouched_sender_speaks_for_a_service() -> None:
