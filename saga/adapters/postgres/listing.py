@@ -1,0 +1,73 @@
+"""Pages of sagas: a filter turned into conditions with parameters, and records turned into values."""
+
+import asyncpg
+import msgspec
+
+from saga.adapters.postgres.arguments import json_text
+from saga.core.rows import cursor_id, first_id_at, indexed_text, page_limit, started_at
+from saga.ports import HistoryRow, ParkedMessage, ParkedRow, SagaFilter, SagaRow
+
+
+def filtered(sql: str, where: SagaFilter) -> tuple[str, list[object]]:
+    """The statement with the conditions of the filter, and its parameters; only what is set is in it, so that each
+    combination gets a plan of its own."""
+    given: list[tuple[str, object]] = [
+        ("s.name = {}", where.name and indexed_text(where.name)),
+        ("s.status = any({}::text[])", [indexed_text(status) for status in where.statuses] or None),
+        ("s.wait_kind = {}", where.wait_kind and indexed_text(where.wait_kind)),
+        ("s.start_key = {}", where.start_key and indexed_text(where.start_key)),
+        ("s.tags @> {}::jsonb", json_text(where.tags) if where.tags else None),
+        ("s.id >= {}::uuid", where.started_after and first_id_at(where.started_after)),
+        ("s.id < {}::uuid", where.started_before and first_id_at(where.started_before)),
+        ("s.id < {}::uuid", None if where.before is None else cursor_id(where.before)),
+    ]
+    wanted = [(text, value) for text, value in given if value is not None]
+    conditions = [text.format(f"${number}") for number, (text, _) in enumerate(wanted, start=2)]
+    arguments = [page_limit(where.limit), *(value for _, value in wanted)]
+    return sql.replace("/* conditions */", " and ".join(conditions) or "true"), arguments
+
+
+def saga_row(record: asyncpg.Record) -> SagaRow:
+    """A record of sql/sagas.sql."""
+    saga = str(record["id"])
+    return SagaRow(
+        saga=saga,
+        name=record["name"],
+        start_key=record["start_key"],
+        definition=record["definition"],
+        definition_version=record["definition_version"],
+        version=record["version"],
+        status=record["status"],
+        wait_kind=record["wait_kind"],
+        wait_text=record["wait_text"],
+        tags=msgspec.json.decode(record["tags"], type=dict[str, str]),
+        root=str(record["root"]),
+        parent=None if record["parent"] is None else str(record["parent"]),
+        started_at=started_at(saga),
+        wake_at=record["wake_at"],
+        dispatched_version=record["dispatched_version"],
+    )
+
+
+def history_row(record: asyncpg.Record) -> HistoryRow:
+    """A record of sql/history.sql."""
+    return HistoryRow(str(record["saga"]), record["version"], record["cause"], record["at"], record["data"])
+
+
+def parked_row(record: asyncpg.Record) -> ParkedRow:
+    """A record of sql/parked.sql."""
+    message = ParkedMessage(
+        origin=record["origin"],
+        reason=record["reason"],
+        detail=record["detail"],
+        exchange=record["exchange"],
+        routing_key=record["routing_key"],
+        body=record["body"],
+        headers=msgspec.json.decode(record["headers"], type=dict[str, str]),
+        message_id=record["message_id"],
+        correlation_id=record["correlation_id"],
+        type=record["type"],
+        reply_to=record["reply_to"],
+        sender=record["sender"],
+    )
+    return ParkedRow(record["id"], record["at"], message)
