@@ -1,0 +1,155 @@
+"""Reading: what the ports ask, as plain statements."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from saga.adapters.sqlite.connection import moment, optional_moment
+from saga.core import rows
+from saga.ports import HistoryRow, Known, ParkedMessage, ParkedRow, SagaFilter, SagaRow, StoredDefinition, Tail
+
+_TAIL = "select name, definition, version, wake_at, dispatched_version from sagas where id = ?"
+_COMMITS = "select data from history where saga = ? and version > ? order by version"
+_KNOWN = "select id, name, start_key, input_hash, version, status from sagas where name = ? and start_key = ?"
+_HISTORY = "select saga, version, cause, at, data from history where saga = ? and version > ? order by version limit ?"
+_PARKED = """
+select
+    id, at, origin, reason, detail, exchange, routing_key, body,
+    headers, message_id, correlation_id, type, reply_to, sender
+from parked
+where ? is null or id < ?
+order by id desc
+limit ?
+"""
+_SAGAS = """
+select
+    s.id, s.name, s.start_key, s.definition, coalesce(d.version, 0), s.version,
+    s.status, s.wait_kind, s.wait_text, s.tags, s.root, s.parent, s.wake_at, s.dispatched_version
+from sagas s
+left join definitions d on d.hash = s.definition
+where {conditions}
+order by s.id desc
+limit ?
+"""
+_DEFINITIONS = "select hash, name, version, canonical, published_at from definitions"
+
+
+def tails(connection: sqlite3.Connection, since: Mapping[str, int]) -> dict[str, Tail]:
+    """See `Journal.load`."""
+    found = {}
+    for saga, version in since.items():
+        row = connection.execute(_TAIL, (rows.stored_text(saga),)).fetchone()
+        if row is not None:
+            name, definition, current, wake_at, dispatched = row
+            commits = tuple(data for (data,) in connection.execute(_COMMITS, (saga, version)))
+            found[saga] = Tail(saga, name, definition, current, optional_moment(wake_at), dispatched, commits)
+    return found
+
+
+def known(connection: sqlite3.Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Known]:
+    """See `Journal.find`."""
+    found = {}
+    for key in keys:
+        row = connection.execute(_KNOWN, (rows.indexed_text(key[0]), rows.indexed_text(key[1]))).fetchone()
+        if row is not None:
+            found[key] = Known(*row)
+    return found
+
+
+def definition(connection: sqlite3.Connection, content: str) -> StoredDefinition | None:
+    """See `Definitions.get`."""
+    row = connection.execute(f"{_DEFINITIONS} where hash = ?", (rows.stored_text(content),)).fetchone()
+    return None if row is None else _definition(row)
+
+
+def definitions(connection: sqlite3.Connection, name: str | None) -> list[StoredDefinition]:
+    """See `Definitions.named`."""
+    wanted = None if name is None else rows.stored_text(name)
+    sql = f"{_DEFINITIONS} where ? is null or name = ? order by name, version desc"
+    return [_definition(row) for row in connection.execute(sql, (wanted, wanted))]
+
+
+def sagas(connection: sqlite3.Connection, where: SagaFilter) -> list[SagaRow]:
+    """See `Lookup.sagas`. Raises ValueError for a cursor that is no saga id."""
+    conditions, arguments = _conditions(where)
+    sql = _SAGAS.format(conditions=" and ".join(conditions) or "true")
+    return [_saga(row) for row in connection.execute(sql, [*arguments, rows.page_limit(where.limit)])]
+
+
+def history(connection: sqlite3.Connection, saga: str, after: int, limit: int) -> list[HistoryRow]:
+    """See `Lookup.history`."""
+    found = connection.execute(_HISTORY, (rows.stored_text(saga), after, rows.page_limit(limit)))
+    return [HistoryRow(saga, version, cause, moment(at), data) for saga, version, cause, at, data in found]
+
+
+def parked(connection: sqlite3.Connection, before: int | None, limit: int) -> list[ParkedRow]:
+    """See `Lookup.parked`."""
+    return [_parked(row) for row in connection.execute(_PARKED, (before, before, rows.page_limit(limit)))]
+
+
+def _conditions(where: SagaFilter) -> tuple[list[str], list[object]]:
+    statuses = ", ".join("?" * len(where.statuses))
+    given: list[tuple[str, Sequence[object]]] = [
+        ("s.name = ?", [] if where.name is None else [rows.indexed_text(where.name)]),
+        (f"s.status in ({statuses})", [rows.indexed_text(status) for status in where.statuses]),
+        ("s.wait_kind = ?", [] if where.wait_kind is None else [rows.indexed_text(where.wait_kind)]),
+        ("s.start_key = ?", [] if where.start_key is None else [rows.indexed_text(where.start_key)]),
+        ("s.id >= ?", [] if where.started_after is None else [rows.first_id_at(where.started_after)]),
+        ("s.id < ?", [] if where.started_before is None else [rows.first_id_at(where.started_before)]),
+        ("s.id < ?", [] if where.before is None else [rows.cursor_id(where.before)]),
+    ]
+    given += [
+        ("exists (select 1 from json_each(s.tags) t where t.key = ? and t.value = ?)", tag)
+        for tag in rows.stored_mapping(where.tags).items()
+    ]
+    wanted = [(text, values) for text, values in given if values]
+    return [text for text, _ in wanted], [value for _, values in wanted for value in values]
+
+
+def _definition(row: tuple[str, str, int, bytes, int]) -> StoredDefinition:
+    content, name, version, canonical, published_at = row
+    return StoredDefinition(content, name, version, canonical, moment(published_at))
+
+
+def _saga(row: Sequence[Any]) -> SagaRow:
+    *leading, tags, root, parent, wake_at, dispatched_version = row
+    saga, name, start_key, definition_hash, definition_version, version, status, wait_kind, wait_text = leading
+    return SagaRow(
+        saga=saga,
+        name=name,
+        start_key=start_key,
+        definition=definition_hash,
+        definition_version=definition_version,
+        version=version,
+        status=status,
+        wait_kind=wait_kind,
+        wait_text=wait_text,
+        tags=msgspec.json.decode(tags, type=dict[str, str]),
+        root=root,
+        parent=parent,
+        started_at=rows.started_at(saga),
+        wake_at=optional_moment(wake_at),
+        dispatched_version=dispatched_version,
+    )
+
+
+def _parked(row: Sequence[Any]) -> ParkedRow:
+    number, at, *place, body, headers, message_id, correlation_id, kind, reply_to, sender = row
+    origin, reason, detail, exchange, routing_key = place
+    message = ParkedMessage(
+        origin=origin,
+        reason=reason,
+        detail=detail,
+        exchange=exchange,
+        routing_key=routing_key,
+        body=body,
+        headers=msgspec.json.decode(headers, type=dict[str, str]),
+        message_id=message_id,
+        correlation_id=correlation_id,
+        type=kind,
+        reply_to=reply_to,
+        sender=sender,
+    )
+    return ParkedRow(number, moment(at), message)
