@@ -1,10 +1,17 @@
 """Double-entry bookkeeping: every transfer is two entries that add up to nothing, and moves two balances."""
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
-from saga.ports import Transaction
+
+class Tables(Protocol):
+    """The open transaction of a handler, as far as the ledger needs it."""
+
+    async def execute(self, sql: str, *arguments: object) -> list[tuple[object, ...]]:
+        """Run one statement and return its rows."""
+        ...
+
 
 SALES = "sales"
 """The house account on the other side of every charge and every invoice."""
@@ -19,7 +26,7 @@ class Claim(msgspec.Struct, frozen=True):
     amount_cents: int
 
 
-async def open_claim(tx: Transaction, claim: Claim, *, kind: Literal["charge", "invoice"]) -> None:
+async def open_claim(tx: Tables, claim: Claim, *, kind: Literal["charge", "invoice"]) -> None:
     """Note a charge or an invoice and move its money to us."""
     await tx.execute(
         "insert into claims (id, kind, order_id, customer, amount_cents, state) values ($1, $2, $3, $4, $5, 'open')",
@@ -32,19 +39,19 @@ async def open_claim(tx: Transaction, claim: Claim, *, kind: Literal["charge", "
     await _transfer(tx, claim.id, account=customer_account(claim, kind), amount_cents=claim.amount_cents)
 
 
-async def settle_claim(tx: Transaction, claim: Claim, *, transfer: str, kind: Literal["charge", "invoice"]) -> None:
+async def settle_claim(tx: Tables, claim: Claim, *, transfer: str, kind: Literal["charge", "invoice"]) -> None:
     """Move the money of a claim back. It is moved however often it is asked for: see `handlers`."""
     await tx.execute("update claims set state = 'settled' where id = $1", claim.id)
     await _transfer(tx, transfer, account=customer_account(claim, kind), amount_cents=-claim.amount_cents)
 
 
-async def claim_by_id(tx: Transaction, claim_id: str) -> Claim | None:
+async def claim_by_id(tx: Tables, claim_id: str) -> Claim | None:
     """The claim of that id, whatever became of it."""
     rows = await tx.execute("select id, order_id, customer, amount_cents from claims where id = $1", claim_id)
     return _claim(rows[0]) if rows else None
 
 
-async def open_invoices(tx: Transaction, order_id: str) -> list[Claim]:
+async def open_invoices(tx: Tables, order_id: str) -> list[Claim]:
     """What is still owed for an order."""
     rows = await tx.execute(
         "select id, order_id, customer, amount_cents from claims"
@@ -59,7 +66,7 @@ def customer_account(claim: Claim, kind: Literal["charge", "invoice"]) -> str:
     return f"{'card' if kind == 'charge' else 'receivable'}:{claim.customer}"
 
 
-async def _transfer(tx: Transaction, transfer: str, *, account: str, amount_cents: int) -> None:
+async def _transfer(tx: Tables, transfer: str, *, account: str, amount_cents: int) -> None:
     # The customer's account is locked before the house account, by everybody: no two transfers can deadlock.
     for name, change in ((account, -amount_cents), (SALES, amount_cents)):
         await tx.execute(
