@@ -96,6 +96,7 @@ class RabbitSubscription:
             await close_quietly(channel)
             raise
         self._channel, self._inflow, self._failure = channel, inflow, None
+        self._wake.set()  # the first deliveries may have come before the answer to consume
 
     def _first_token(self) -> int:
         return 1 if self._inflow is None else self._inflow.token_after_last
