@@ -190,7 +190,7 @@ def command(
 
     def mark(cls: type[T]) -> type[T]:
         reply, refusals = _parameters(cls)
-        _check_names(cls.__name__, service, version, remembers)
+        _check_names(cls.__name__, (service, *(kind.__name__ for kind in (reply, *refusals))), version, remembers)
         if "__post_init__" in cls.__dict__:
             raise TypeError(
                 f"{cls.__name__}: __post_init__ would run on the placeholders of a definition. "
@@ -234,8 +234,8 @@ def _parameters(cls: type[Any]) -> tuple[type[Any], tuple[type[Failure], ...]]:
     return cast("type[Any]", reply), cast("tuple[type[Failure], ...]", refusals)
 
 
-def _check_names(name: str, service: str, version: int, remembers: timedelta) -> None:
-    for word in (name, service):
+def _check_names(name: str, others: tuple[str, ...], version: int, remembers: timedelta) -> None:
+    for word in (name, *others):
         plain = word.replace("-", "").replace("_", "")
         if not 0 < len(word) <= NAME_CHARACTERS_MAX or not (plain.isascii() and plain.isalnum()):
             raise TypeError(

@@ -1,0 +1,151 @@
+"""A participant as a value: a service's name, its handlers and where its tables come from."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from saga.contract import NAME_CHARACTERS_MAX, Effect, Handler
+from saga.core.messages import CommandMessage
+from saga.ports import Database
+from saga.wire import names
+
+HANDLER_TIMEOUT_MAX: Final = timedelta(minutes=15)
+"""RabbitMQ closes the channel of a consumer that holds a delivery for 30 minutes."""
+LEASE_DEFAULT: Final = timedelta(seconds=15)
+CONCURRENCY_DEFAULT: Final = 32
+
+Around = Callable[[CommandMessage], AbstractContextManager[object]]
+"""Wraps the handling of one command: where tracing comes in."""
+
+
+class Participant:
+    """A service that answers commands.
+
+    `migrations` is a folder of `NNNN_name.sql` files with the service's own tables. `database` is only for teams that
+    bring their own database library; otherwise `saga serve --database` opens one. `concurrency` bounds how many
+    handlers run at once; `lease` is how long a killed process keeps its rows from others.
+
+    Raises TypeError for handlers that cannot work, each with the reason and the fix.
+    """
+
+    __slots__ = ("_handlers", "around", "concurrency", "database", "handler_timeout", "lease", "migrations", "service")
+
+    def __init__(
+        self,
+        service: str,
+        handlers: Sequence[Handler],
+        *,
+        database: Database | None = None,
+        migrations: Path | None = None,
+        concurrency: int = CONCURRENCY_DEFAULT,
+        lease: timedelta = LEASE_DEFAULT,
+        handler_timeout: timedelta = HANDLER_TIMEOUT_MAX,
+        around: Around | None = None,
+    ) -> None:
+        _check_service(service)
+        _check_limits(service, concurrency, lease, handler_timeout)
+        if migrations is not None and not migrations.is_dir():
+            raise TypeError(f"{service}: there is no folder {migrations}. Fix: put NNNN_name.sql files there, or leave")
+        self.service = service
+        self.database = database
+        self.migrations = migrations
+        self.concurrency = concurrency
+        self.lease = lease
+        self.handler_timeout = handler_timeout
+        self.around: Around = around or _nothing_around
+        self._handlers = _by_type(service, handlers)
+
+    @property
+    def queue(self) -> str:
+        """The queue it takes its commands from."""
+        return names.command_queue(self.service)
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """Handlers by command type, e.g. `payments.ChargeCard.v1`."""
+        return self._handlers
+
+    def needs_database(self) -> bool:
+        """Whether any command needs a row in the inbox: all but `read_only` do."""
+        return any(handler.contract.effect is not Effect.READ_ONLY for handler in self._handlers.values())
+
+
+def participant_of(target: object) -> Participant:
+    """What `saga serve MODULE:OBJECT` names: a Participant, or a function that makes one. Raises TypeError."""
+    made = target() if callable(target) else target
+    if not isinstance(made, Participant):
+        raise TypeError(
+            f"{target!r} gives a {type(made).__name__}, not a Participant. "
+            "Fix: name a Participant, or a function without arguments that returns one"
+        )
+    return made
+
+
+def _nothing_around(_command: CommandMessage) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+def _check_service(service: str) -> None:
+    plain = service.replace("-", "").replace("_", "")
+    if not (0 < len(service) <= NAME_CHARACTERS_MAX and plain.isascii() and plain.isalnum()):
+        raise TypeError(
+            f"the service name {service!r} does not fit a routing key. "
+            f"Fix: letters, digits, '-' and '_', at most {NAME_CHARACTERS_MAX}"
+        )
+
+
+def _check_limits(service: str, concurrency: int, lease: timedelta, handler_timeout: timedelta) -> None:
+    if concurrency < 1:
+        raise TypeError(f"{service}: concurrency={concurrency} runs nothing. Fix: 1 or more")
+    if lease < timedelta(seconds=1):
+        raise TypeError(f"{service}: lease={lease} ends before it can be renewed. Fix: 1 second or more")
+    if not timedelta(0) < handler_timeout <= HANDLER_TIMEOUT_MAX:
+        raise TypeError(
+            f"{service}: handler_timeout={handler_timeout}. Fix: at most {HANDLER_TIMEOUT_MAX}; a command that takes "
+            "longer answers at once, and the saga waits for a signal"
+        )
+
+
+def _by_type(service: str, handlers: Sequence[Handler]) -> dict[str, Handler]:
+    if not handlers:
+        raise TypeError(f"{service}: no handlers. Fix: pass handlers=[SomeCommand.handled_by(function), ...]")
+    found: dict[str, Handler] = {}
+    for handler in handlers:
+        for problem in _problems(service, handler):
+            raise TypeError(problem)
+        type_name = handler.contract.type_name
+        if type_name in found:
+            raise TypeError(f"{type_name} has two handlers in {service}. Fix: remove one")
+        found[type_name] = handler
+    return found
+
+
+def _problems(service: str, handler: Any) -> Iterator[str]:
+    """What keeps a handler from working, worst first."""
+    if not isinstance(handler, Handler):
+        yield f"{service}: {handler!r} is no handler. Fix: SomeCommand.handled_by(function)"
+        return
+    contract = handler.contract
+    if contract.service != service:
+        yield (
+            f"{contract.type_name} belongs to the service {contract.service!r}, not to {service!r}. "
+            f"Fix: handle it in a Participant({contract.service!r}, ...), or correct service= in its contract"
+        )
+    for role, function in (("handler", handler.run), ("probe", handler.probe)):
+        if function is not None:
+            yield from _function_problems(f"the {role} of {contract.type_name}", function)
+    if handler.check is not None and inspect.iscoroutinefunction(handler.check):
+        yield f"the check of {contract.type_name} is async. Fix: look only at the command, with a plain function"
+
+
+def _function_problems(what: str, function: Callable[..., object]) -> Iterator[str]:
+    if inspect.isroutine(function) and not inspect.iscoroutinefunction(function):
+        yield f"{what} is no async function. Fix: async def {function.__name__}(cmd, ctx)"
+        return
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError as error:
+        yield f"{what} cannot be called with a command and a context ({error}). Fix: async def handle(cmd, ctx)"

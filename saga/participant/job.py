@@ -1,0 +1,91 @@
+"""A participant at work in one process, and one delivery on its way to an answer."""
+
+from datetime import datetime, timedelta
+
+from saga.contract import Context, Effect, Handler
+from saga.core.messages import CommandMessage, Outcome
+from saga.participant.declaration import Participant
+from saga.participant.inbox import Claim, Settlement
+from saga.participant.outcome import Answer
+from saga.participant.rules import RowStatus
+from saga.ports import Clock, Database
+
+
+class Serving:
+    """A participant at work in one process: its database, its clock, and what it is running now."""
+
+    def __init__(self, participant: Participant, database: Database | None, clock: Clock, process: str) -> None:
+        """`process` names this process among all that share the queue. Raises TypeError without a needed database."""
+        self.participant = participant
+        self.clock = clock
+        self.process = process
+        self.running: dict[str, Context] = {}
+        self._database = participant.database or database
+        if self._database is None and participant.needs_database():
+            raise TypeError(
+                f"{participant.service} has no database, but its commands are remembered in one. Fix: pass "
+                "--database postgres://... or sqlite:///file, or Participant(..., database=...)"
+            )
+
+    @property
+    def database(self) -> Database:
+        """The service's database. Only asked for where a row is needed."""
+        assert self._database is not None
+        return self._database
+
+    def has_database(self) -> bool:
+        """Whether there is one."""
+        return self._database is not None
+
+
+class Job:
+    """One delivery of a command on its way to an answer."""
+
+    __slots__ = ("_now", "_now_at", "command", "context", "handler", "not_happened", "owner", "ran", "serving")
+
+    def __init__(self, serving: Serving, handler: Handler, command: CommandMessage, owner: str) -> None:
+        self.serving = serving
+        self.handler = handler
+        self.command = command
+        self.owner = owner
+        self.context = Context(key=command.key, saga=command.saga, step=command.path, attempt=command.attempt)
+        self.ran = False
+        """Whether the handler was begun: from then on a failure of the database says nothing about the effect."""
+        self.not_happened = False
+        """Whether the probe denied the interrupted run."""
+        self._now = serving.clock.now()
+        self._now_at = serving.clock.monotonic()
+
+    @property
+    def effect(self) -> Effect:
+        return self.handler.contract.effect
+
+    @property
+    def remembers(self) -> timedelta:
+        return self.handler.contract.remembers
+
+    def set_now(self, now: datetime) -> None:
+        """The database's time, just read."""
+        self._now = now
+        self._now_at = self.serving.clock.monotonic()
+
+    def now(self) -> datetime:
+        """The database's time, estimated."""
+        return self._now + timedelta(seconds=self.serving.clock.monotonic() - self._now_at)
+
+    def claim(self) -> Claim:
+        """Ours for a lease from now on."""
+        return Claim(self.owner, self.now() + self.serving.participant.lease)
+
+    def settlement(self, answer: Answer) -> Settlement:
+        """What the key is remembered for."""
+        status = RowStatus.OK if answer.outcome is Outcome.OK else RowStatus.FAILED
+        return Settlement(
+            status=status,
+            reply_type=answer.type,
+            reply=answer.body,
+            code=answer.code,
+            effect=answer.effect,
+            now=self.now(),
+            remembers=self.remembers,
+        )

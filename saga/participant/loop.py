@@ -1,0 +1,159 @@
+"""The loop of `saga serve`: takes deliveries while there is room, sends answers as they come, drains when told to."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from saga.core.errors import Unavailable
+from saga.participant.job import Serving
+from saga.participant.serve import PURGE_ROWS_MAX, Answered, answer_delivery, publish_answers, purge
+from saga.ports import Bus, Delivery, Subscription
+
+PURGE_EVERY: Final = timedelta(minutes=10)
+DRAIN_MAX: Final = timedelta(seconds=30)
+"""How long running handlers may take once the process is told to stop. What they leave is redelivered."""
+PAUSE_FIRST_SECONDS: Final = 0.2
+PAUSE_MAX_SECONDS: Final = 10.0
+
+log = logging.getLogger("saga.participant")
+
+
+async def run(serving: Serving, bus: Bus, stop: asyncio.Event, *, drain: timedelta = DRAIN_MAX) -> None:
+    """Serve until `stop` is set, then finish what runs, publish and acknowledge it, and return.
+
+    Outages of broker and database are waited out. The caller closes bus and database.
+    """
+    subscription = await _subscribed(serving, bus, stop)
+    if subscription is None:
+        return
+    desk = _Desk(serving, bus, subscription)
+    purging = asyncio.create_task(_purge_now_and_then(serving))
+    sending = asyncio.create_task(desk.send())
+    try:
+        await _until(stop, desk.take(), sending)
+        await desk.drain(drain)
+        await sending
+    finally:
+        await _cancelled(purging, sending)
+        await subscription.close()
+
+
+class _Desk:
+    """Deliveries being worked on, and answers waiting to be sent."""
+
+    def __init__(self, serving: Serving, bus: Bus, subscription: Subscription) -> None:
+        self._serving = serving
+        self._bus = bus
+        self._subscription = subscription
+        self._working: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Semaphore(serving.participant.concurrency)
+        self._answered: list[Answered] = []
+        self._news = asyncio.Event()
+        self._pause_seconds = 0.0
+        self._draining = False
+
+    async def take(self) -> None:
+        """Start work on whatever arrives; never returns."""
+        while True:
+            try:
+                deliveries = await self._subscription.receive()
+            except Unavailable as away:
+                log.warning("participant.broker_away", extra={"reason": str(away)})
+                await self._back_off()
+                continue
+            for delivery in deliveries:
+                task = asyncio.create_task(self._work(delivery))
+                self._working.add(task)
+                task.add_done_callback(self._working.discard)
+            if self._pause_seconds:
+                await self._serving.clock.sleep(self._pause_seconds)
+
+    async def send(self) -> None:
+        """Publish what has gathered while the last batch was on its way; returns once everything is drained."""
+        while not self._draining or self._answered:
+            await self._news.wait()
+            self._news.clear()
+            batch, self._answered = self._answered, []
+            await self._publish(batch)
+
+    async def drain(self, limit: timedelta) -> None:
+        """Let handlers end, cut those that take longer than `limit`, and let `send` return."""
+        if self._working:
+            _, late = await asyncio.wait(self._working, timeout=limit.total_seconds())
+            if late:
+                log.warning("participant.drain_cut", extra={"count": len(late)})
+                await _cancelled(*late)
+        self._draining = True
+        self._news.set()
+
+    async def _work(self, delivery: Delivery) -> None:
+        async with self._turns:
+            answered = await answer_delivery(self._serving, delivery)
+        if not answered.messages:  # the database is away: given back at once it would come back at once
+            await self._back_off()
+        self._answered.append(answered)
+        self._news.set()
+
+    async def _publish(self, batch: Sequence[Answered]) -> None:
+        if not batch:
+            return
+        published = await publish_answers(self._bus, self._subscription, batch)
+        if published.problem and not self._draining:
+            await self._back_off()
+        elif published.acked:
+            self._pause_seconds = 0.0
+
+    async def _back_off(self) -> None:
+        """Wait, longer each time until something works again."""
+        self._pause_seconds = min(max(self._pause_seconds * 2, PAUSE_FIRST_SECONDS), PAUSE_MAX_SECONDS)
+        await self._serving.clock.sleep(self._pause_seconds)
+
+
+async def _subscribed(serving: Serving, bus: Bus, stop: asyncio.Event) -> Subscription | None:
+    """The subscription, as soon as broker and queue are there; None when stopped before."""
+    pause_seconds = PAUSE_FIRST_SECONDS
+    prefetch = serving.participant.concurrency * 2
+    while not stop.is_set():
+        try:
+            return await bus.consume(serving.participant.queue, prefetch)
+        except Unavailable as away:
+            about = {"queue": serving.participant.queue, "reason": str(away)}
+            log.warning("participant.cannot_consume", extra=about)
+        await _until(stop, serving.clock.sleep(pause_seconds))
+        pause_seconds = min(pause_seconds * 2, PAUSE_MAX_SECONDS)
+    return None
+
+
+async def _purge_now_and_then(serving: Serving) -> None:
+    while True:
+        try:
+            while await purge(serving) >= PURGE_ROWS_MAX:
+                pass
+        except Exception:
+            log.warning("participant.purge_failed", exc_info=True)
+        await serving.clock.sleep(PURGE_EVERY.total_seconds())
+
+
+async def _until(
+    stop: asyncio.Event, work: Coroutine[None, None, None], beside: asyncio.Task[None] | None = None
+) -> None:
+    """Run `work` until told to stop. Raises what it, or the task beside it, raised."""
+    stopping = asyncio.create_task(stop.wait())
+    working = asyncio.create_task(work)
+    watched = {stopping, working, *([] if beside is None else [beside])}
+    try:
+        done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await _cancelled(stopping, working)
+    for task in done:
+        if not task.cancelled():
+            await task
+
+
+async def _cancelled(*tasks: asyncio.Task[Any]) -> None:
+    """End tasks and wait until they have; what they raised was heard before or does not matter any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

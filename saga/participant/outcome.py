@@ -1,0 +1,147 @@
+"""Running a handler or a probe, and what comes of it: an answer, whatever the function did."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from saga.contract import NAME_CHARACTERS_MAX, Context, Contract, Failure, Handler, InDoubt, RetryLater
+from saga.core.errors import ProtocolViolation, Unavailable
+from saga.core.messages import BUSY, Outcome, RefusedCode, ReplyEffect
+from saga.participant.rules import InboxRow, RowStatus
+from saga.wire import Poison, check_json, cut_text
+
+log = logging.getLogger("saga.participant")
+
+EMPTY_REPLY = b"{}"
+"""Body of an `ok` that did nothing: a compensation that found nothing to undo has no reply to give."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a delivery is answered, without the addresses."""
+
+    outcome: Outcome
+    effect: ReplyEffect = ReplyEffect.NONE
+    code: str = ""
+    message: str = ""
+    type: str = ""
+    body: bytes = b""
+    retry_after: timedelta | None = None
+
+    @property
+    def settles(self) -> bool:
+        """Whether it is remembered with the effect."""
+        return self.outcome is Outcome.OK or self.outcome is Outcome.FAILED
+
+
+BUSY_ANSWER = Answer(outcome=Outcome.RETRY, code=BUSY, message="the same key is being worked on elsewhere")
+
+
+def refused(code: RefusedCode, message: str) -> Answer:
+    """This delivery settles nothing."""
+    return Answer(outcome=Outcome.REFUSED, code=code.value, message=cut_text(message))
+
+
+def retry(code: str, message: str, after: timedelta | None = None) -> Answer:
+    """Try again; nothing is claimed about the effect."""
+    word = cut_text(code, NAME_CHARACTERS_MAX) or "unavailable"
+    return Answer(outcome=Outcome.RETRY, code=word, message=cut_text(message), retry_after=after)
+
+
+def nothing_undone(contract: Contract) -> Answer:
+    """There was nothing to undo."""
+    return Answer(outcome=Outcome.OK, effect=ReplyEffect.NONE, type=contract.reply_type_name, body=EMPTY_REPLY)
+
+
+def replayed(row: InboxRow) -> Answer:
+    """The stored answer. An undo that found nothing says so the second time too: the engine looks for just that."""
+    done = row.status is RowStatus.OK
+    return Answer(
+        outcome=Outcome.OK if done else Outcome.FAILED,
+        effect=ReplyEffect.NONE if done and row.effect is ReplyEffect.NONE else ReplyEffect.REPLAYED,
+        code=row.code,
+        type=row.reply_type,
+        body=row.reply,
+    )
+
+
+def read_command(handler: Handler, body: bytes) -> Any | Answer:
+    """The command as its class, or why not."""
+    try:
+        value = msgspec.json.decode(body, type=handler.command)
+        objection = handler.check(value) if handler.check is not None else None
+    except msgspec.MsgspecError as error:
+        return refused(RefusedCode.INVALID_PAYLOAD, f"{handler.contract.type_name}: {error}")
+    except Exception as error:
+        log.exception("participant.check_failed", extra={"command": handler.contract.type_name})
+        return retry("handler-error", _told(error))
+    if objection is not None:
+        return refused(RefusedCode.INVALID_PAYLOAD, objection)
+    return value
+
+
+async def run_handler(handler: Handler, value: Any, context: Context, limit: timedelta) -> Answer:
+    """What the handler answers. Never raises for the handler's sake."""
+    return await _guarded(handler, lambda: handler.run(value, context), context, limit) or retry(
+        "handler-error", f"the handler of {handler.contract.type_name} returned None instead of its reply"
+    )
+
+
+async def ask_probe(handler: Handler, value: Any, context: Context, limit: timedelta) -> Answer | None:
+    """What the interrupted run would have answered; None if it certainly did not happen."""
+    probe = handler.probe
+    if probe is None:
+        return refused(RefusedCode.IN_DOUBT, f"{handler.contract.type_name} has no probe to ask")
+    return await _guarded(handler, lambda: probe(value, context), context, limit)
+
+
+async def _guarded(
+    handler: Handler, call: Callable[[], Awaitable[Any]], context: Context, limit: timedelta
+) -> Answer | None:
+    """Every way a function of the user can end, as an answer; None as None."""
+    about = {"command": handler.contract.type_name, "key": context.key, "saga": context.saga}
+    try:
+        async with asyncio.timeout(limit.total_seconds()):
+            value = await call()
+        return None if value is None else _written(handler.contract, value)
+    except RetryLater as later:
+        return retry(later.code, str(later), later.after)
+    except InDoubt as doubt:
+        return refused(RefusedCode.IN_DOUBT, str(doubt))
+    except Unavailable as away:
+        return retry("unavailable", str(away))
+    except TimeoutError as error:
+        log.warning("participant.handler_timeout", extra=about)
+        return retry("handler-timeout", f"no answer within {limit}" if not str(error) else str(error))
+    except Exception as error:
+        log.exception("participant.handler_failed", extra=about)
+        return retry("handler-error", _told(error))
+
+
+def _written(contract: Contract, value: object) -> Answer:
+    """The handler's value as bytes, checked before anything is committed."""
+    kind = type(value)
+    if isinstance(value, contract.reply):
+        outcome, effect, code = Outcome.OK, ReplyEffect.APPLIED, ""
+    elif isinstance(value, Failure) and kind in contract.failures:
+        outcome, effect, code = Outcome.FAILED, ReplyEffect.NONE, kind.__name__
+    else:
+        declared = ", ".join(k.__name__ for k in (contract.reply, *contract.failures))
+        return retry("handler-error", f"{contract.type_name} answered with {kind.__name__}, declared are: {declared}")
+    body = msgspec.json.encode(value)
+    try:
+        check_json(body)
+    except ProtocolViolation as violation:
+        if violation.code == Poison.TOO_LARGE:
+            return refused(RefusedCode.TOO_LARGE, f"the reply to {contract.type_name}: {violation.detail}")
+        return retry("bad-reply", f"the reply to {contract.type_name}: {violation.detail}")
+    type_name = f"{contract.service}.{kind.__name__}.v{contract.version}"
+    return Answer(outcome=outcome, effect=effect, code=code, type=type_name, body=body)
+
+
+def _told(error: Exception) -> str:
+    """An error as an operator reads it in the history of the saga."""
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,111 @@
+"""The steps of a serving process: answer deliveries, then publish the answers and settle what was confirmed."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from saga.core.errors import ProtocolViolation, Unavailable
+from saga.participant import inbox
+from saga.participant.answering import answer_command, unreadable
+from saga.participant.job import Serving
+from saga.ports import Bus, Delivery, Outgoing, Subscription
+from saga.wire import check_json, command_envelope, park_to_wire, reply_to_wire
+
+PURGE_ROWS_MAX: Final = 1_000
+"""Forgotten by one step, so that no transaction grows long."""
+
+log = logging.getLogger("saga.participant")
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A delivery with what has to be published before it may be acknowledged."""
+
+    delivery: Delivery
+    messages: tuple[Outgoing, ...]
+    """Empty: nothing was begun, give it back."""
+
+
+class Published(msgspec.Struct, frozen=True):
+    """How a batch of answers went."""
+
+    acked: int
+    released: int
+    problem: str = ""
+    """Why some were given back, for people."""
+
+
+async def answer_delivery(serving: Serving, delivery: Delivery) -> Answered:
+    """Read one delivery and do what it asks. Never raises for the message's sake, nor while the database is away."""
+    try:
+        command = command_envelope(delivery)
+    except ProtocolViolation as violation:
+        return _parked(serving, delivery, violation)
+    try:
+        check_json(delivery.body)
+    except ProtocolViolation as violation:
+        parked = _parked(serving, delivery, violation)
+        return Answered(delivery, (*parked.messages, reply_to_wire(unreadable(command, str(violation)))))
+    try:
+        return Answered(delivery, (reply_to_wire(await answer_command(serving, command)),))
+    except Unavailable as away:
+        log.warning("participant.database_away", extra={"service": serving.participant.service, "reason": str(away)})
+        return Answered(delivery, ())
+
+
+async def publish_answers(bus: Bus, subscription: Subscription, answered: Sequence[Answered]) -> Published:
+    """Publish the answers of a batch; acknowledge what the broker confirmed, give back the rest.
+
+    An answer with an unknown fate may arrive twice: the redelivered command replays it from the inbox.
+    """
+    messages = [message for one in answered for message in one.messages]
+    sent = iter(await bus.publish(messages) if messages else [])
+    acked: list[Delivery] = []
+    released: list[Delivery] = []
+    problem = ""
+    for one in answered:
+        fates = [next(sent) for _ in one.messages]
+        failed = next((fate for fate in fates if fate.outcome != "confirmed"), None)
+        if fates and failed is None:
+            acked.append(one.delivery)
+        else:
+            released.append(one.delivery)
+            problem = problem if failed is None else f"{failed.outcome}: {failed.detail}"
+    await subscription.settle(acked, released)
+    if problem:
+        log.warning("participant.answers_not_sent", extra={"count": len(released), "reason": problem})
+    return Published(len(acked), len(released), problem)
+
+
+async def serve_batch(
+    serving: Serving, bus: Bus, subscription: Subscription, deliveries: Sequence[Delivery]
+) -> Published:
+    """Answer all of a batch, as many at once as the participant allows, then publish and settle."""
+    turns = asyncio.Semaphore(serving.participant.concurrency)
+
+    async def in_turn(delivery: Delivery) -> Answered:
+        async with turns:
+            return await answer_delivery(serving, delivery)
+
+    answered = await asyncio.gather(*(in_turn(delivery) for delivery in deliveries))
+    return await publish_answers(bus, subscription, answered)
+
+
+async def purge(serving: Serving, limit: int = PURGE_ROWS_MAX) -> int:
+    """Forget rows older than their contract says; returns how many. Call again while it returns `limit`.
+
+    Raises what the database raises.
+    """
+    if not serving.has_database():
+        return 0
+    database = serving.database
+    async with database.begin() as tx:
+        return await inbox.purge(tx, database.dialect, limit)
+
+
+def _parked(serving: Serving, delivery: Delivery, violation: ProtocolViolation) -> Answered:
+    about = {"service": serving.participant.service, "reason": str(violation), "message_id": delivery.message_id}
+    log.warning("participant.unreadable", extra=about)
+    return Answered(delivery, (park_to_wire(delivery, violation.code, violation.detail),))

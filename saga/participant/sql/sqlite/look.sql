@@ -1,0 +1,5 @@
+-- The transaction holds the only write lock already; read the row of the key.
+select 1,
+       cast((julianday('now') - 2440587.5) * 86400000 as integer),
+       status, command_type, command_hash, command, reply_type, reply, code, effect, owner, lease_until
+from (select 1) as one left join saga_inbox on key = $1
