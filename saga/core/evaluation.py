@@ -105,7 +105,7 @@ class _Evaluation:
     def __init__(self, sources: Sources) -> None:
         self._document = Document(sources)
 
-    def tree(self, expression: Expression) -> Tree:  # noqa: C901, PLR0911 - one case for each kind
+    def tree(self, expression: Expression) -> Tree:  # noqa: C901 - one case for each kind
         """The value, which must exist."""
         match expression:
             case Ref():
@@ -152,7 +152,7 @@ class _Evaluation:
         value = self.tree(expression)
         return None if isinstance(value, msgspec.Raw) and bytes(value) == JSON_NULL else value
 
-    def condition(self, expression: Expression) -> bool:  # noqa: PLR0911 - one case for each kind
+    def condition(self, expression: Expression) -> bool:
         """The truth of a condition; a plain value must be a JSON boolean."""
         match expression:
             case AllOf():

@@ -7,32 +7,21 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-import msgspec
-
-from saga.core.definition import DEPTH_MAX, NAME_CHARACTERS_MAX, OnExhausted, RetryPolicy, Step, StepKind
+from saga.core.definition import DEPTH_MAX, NAME_CHARACTERS_MAX, OnExhausted, Step, StepKind
 from saga.core.errors import Problem
 from saga.core.expression import Expression
 from saga.define.blocks import Arm, Fork, Scope
 from saga.define.commands import contract_at, template
 from saga.define.operations import operation
 from saga.define.placeholder import Placeholder, PlaceholderMisuse, Source, show
-from saga.define.values import INPUT, Site, Values
-from saga.define.words import WITHIN_DEFAULT, On, Retry
+from saga.define.recorded import INPUT, Site
+from saga.define.times import Times, retry_policy, within
+from saga.define.values import Values
 
 E = TypeVar("E", bound=StrEnum)
 
 NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{NAME_CHARACTERS_MAX - 1}}}")
 NAME_FIX = f"a letter, then letters, digits, '-' and '_', at most {NAME_CHARACTERS_MAX}"
-_AFTER = (StepKind.PIVOT, StepKind.RETRYABLE)
-
-
-class Times(msgspec.Struct, frozen=True, kw_only=True):
-    """How long and how often a step is tried, as the author wrote it."""
-
-    retry: Retry
-    timeout: timedelta
-    within: timedelta | None = None
-    on_exhausted: On = On.PARK
 
 
 class Builder:
@@ -64,23 +53,23 @@ class Builder:
 
     # ------------------------------------------------------------------------------------------------------ steps
 
-    def begin(self, name: str, kind: StepKind, command: object, times: Times) -> tuple[Step, Any]:
+    def begin(self, name: str, command: object, times: Times) -> tuple[Step, Any]:
         """A step with its command, and the placeholder of its reply. `add` it, complete, at once."""
         self.claim(name)
-        self._check_position(name, kind)
+        self._check_position(name, times.kind)
         action = template(self.values, command, self.site(name))
         contract = contract_at(self.values, command, name)
-        self.values.homes.setdefault(name, self.scope)
+        self.values.found.homes.setdefault(name, self.scope)
         step = Step(
             path=name,
-            kind=kind,
+            kind=times.kind,
             command=action,
-            retry=self.retry_policy(name, times.retry),
+            retry=retry_policy(self.values.found, name, times.retry),
             timeout=times.timeout,
-            within=self._within(name, kind, times),
+            within=within(self.values.found, name, times, self.scope, self.deadline),
             on_exhausted=self.member(OnExhausted, times.on_exhausted, f"{name}.on_exhausted"),
         )
-        return step, Placeholder("source", contract.reply if contract else Any, Source(self.values, name))
+        return step, Placeholder("source", contract.reply if contract else Any, Source(self.values.found, name))
 
     def add(self, step: Step) -> None:
         """Put it where we are."""
@@ -115,12 +104,6 @@ class Builder:
         self.bad(place, f"{value!r} is not possible here", " or ".join(f"On.{name.upper()}" for name in names))
         return next(iter(kind))
 
-    def retry_policy(self, place: str, retry: Retry) -> RetryPolicy:
-        """The policy, looked at."""
-        for reason, fix in _retry_reasons(retry):
-            self.bad(place, reason, fix)
-        return RetryPolicy(attempts=retry.attempts, first=retry.first, cap=retry.cap)
-
     def _check_position(self, name: str, kind: StepKind) -> None:
         passed = self.scope.pivot_passed()
         if kind is StepKind.COMPENSATABLE and passed:
@@ -135,31 +118,6 @@ class Builder:
         if kind is StepKind.PIVOT and attempt:
             reason = f"is a pivot inside the attempt '{attempt}', which could not be undone"
             self.bad(name, reason, "move it behind the block")
-
-    def _within(self, name: str, kind: StepKind, times: Times) -> timedelta | None:
-        passed = kind in _AFTER or self.scope.pivot_passed() is not None
-        caught = any(s.arm is Arm.FIRST and s.fork and On.EXHAUSTED in s.fork.on for s in self.scope.chain())
-        bounded = times.retry.attempts is not None or times.within is not None
-        if passed and not (caught and kind is StepKind.READ):
-            if bounded or times.on_exhausted is not On.PARK:
-                reason = "gives up, but from the pivot on there is no way back: it is repeated until it is decided"
-                self.bad(name, reason, "remove attempts=, within= and on_exhausted=")
-            self._check_timeout(name, times.timeout, None)
-            return None
-        unbounded = passed and not bounded
-        within = times.within or (None if unbounded else min(WITHIN_DEFAULT, self.deadline))
-        self._check_timeout(name, times.timeout, within)
-        return within
-
-    def _check_timeout(self, name: str, timeout: timedelta, within: timedelta | None) -> None:
-        if timeout <= timedelta(0) or (within is not None and within <= timedelta(0)):
-            self.bad(name, f"timeout={timeout}, within={within}: no time at all", "give positive times")
-        if within is not None and timeout > within:
-            reason = f"timeout={timeout} of one attempt is longer than within={within} of all attempts"
-            self.bad(name, reason, "shorten timeout= or lengthen within=")
-        if (within or timeout) > self.deadline:
-            reason = f"{'within' if within else 'timeout'}={within or timeout} is longer than the saga's deadline"
-            self.bad(name, f"{reason} of {self.deadline}", "shorten it, or lengthen deadline= of define")
 
     # ----------------------------------------------------------------------------------------------------- blocks
 
@@ -204,15 +162,6 @@ class Builder:
 
 
 _ARM_NAMES = {Arm.ROOT: "body", Arm.FIRST: "block", Arm.OTHERWISE: "otherwise"}
-
-
-def _retry_reasons(retry: Retry) -> Iterator[tuple[str, str]]:
-    if retry.attempts is not None and retry.attempts < 1:
-        yield f"attempts={retry.attempts}: it would never be sent", "1 or more, or None"
-    if retry.first <= timedelta(0):
-        yield f"first={retry.first}: repeats would not wait", "give a positive time"
-    if retry.first > retry.cap:
-        yield f"first={retry.first} is longer than cap={retry.cap}", "make cap at least first"
 
 
 def problems_of_pivots(scope: Scope) -> list[Problem]:

@@ -8,8 +8,9 @@ import msgspec
 from saga.contract import Command, Contract, Effect, contract_of
 from saga.core.definition import CommandTemplate
 from saga.define.placeholder import Placeholder, PlaceholderMisuse, references, show
+from saga.define.recorded import Site
 from saga.define.shapes import may_be_null, struct_fields
-from saga.define.values import Site, Values
+from saga.define.values import Values
 from saga.define.words import no_undo
 
 T = TypeVar("T")

@@ -15,10 +15,10 @@ from saga.define.builder import NAME, NAME_FIX, Builder, problems_of_pivots
 from saga.define.checks import problems_of
 from saga.define.lint import lint
 from saga.define.placeholder import Placeholder, PlaceholderMisuse, Source, type_text
+from saga.define.recorded import INPUT
 from saga.define.saga import Saga
 from saga.define.shapes import is_struct
 from saga.define.source import silent_decisions
-from saga.define.values import INPUT
 
 I = TypeVar("I")  # noqa: E741 - input, as in Definition[I, O]
 O = TypeVar("O")  # noqa: E741 - output
@@ -120,8 +120,8 @@ def _written(
     """One run of the author's function. Raises DefinitionError with the known problems and all it finds."""
     builder = Builder(header.deadline)
     values = builder.values
-    values.problems += known
-    placeholder = Placeholder("source", ends[0], Source(values, INPUT))
+    values.found.problems += known
+    placeholder = Placeholder("source", ends[0], Source(values.found, INPUT))
     try:
         result = function(Saga(builder), cast("I", placeholder))
         output = values.expression(result, ends[1], builder.site("result"))
@@ -140,11 +140,11 @@ def _written(
         key=builder.key,
         tags=builder.tags,
         requester=builder.requester,
-        reads=dict(sorted(values.reads.items())),
+        reads=dict(sorted(values.found.reads.items())),
         blocks=freeze(builder.root),
         output=output,
     )
-    problems = [*values.problems, *problems_of_pivots(builder.root), *problems_of(compiled)]
+    problems = [*values.found.problems, *problems_of_pivots(builder.root), *problems_of(compiled)]
     if problems:
         raise DefinitionError(header.title, tuple(problems))
     return compiled

@@ -18,8 +18,9 @@ from saga.core.expression import (
     Text,
 )
 from saga.define.placeholder import Placeholder, show, type_text, value_of
+from saga.define.recorded import Site
 from saga.define.shapes import is_number, may_be_null, plain, scalar_type
-from saga.define.values import Site, Values
+from saga.define.values import Values
 
 _NOT_COMPARED = (ScalarType.OBJECT, ScalarType.LIST, ScalarType.ANY)
 _SIZED = (ScalarType.OBJECT, ScalarType.LIST, ScalarType.STR)

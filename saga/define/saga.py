@@ -12,10 +12,11 @@ import msgspec
 from saga.contract import Command, Effect, Failure
 from saga.core.definition import OnUndoFailed, StepKind
 from saga.define.blocks import Arm, Fork, Scope
-from saga.define.builder import NAME, NAME_FIX, Builder, Times
+from saga.define.builder import NAME, NAME_FIX, Builder
 from saga.define.commands import Undoing, called_with_reply, undoing
 from saga.define.placeholder import Placeholder, value_of
 from saga.define.shapes import plain
+from saga.define.times import Times, retry_policy
 from saga.define.words import TIMEOUT_DEFAULT, On, Retry, no_undo, placeholder_in
 
 T = TypeVar("T")
@@ -68,8 +69,10 @@ class Saga:
         compensations do while this one stands in front of an operator.
         """
         builder = self._builder
-        times = Times(retry=retry, timeout=timeout, within=within, on_exhausted=on_exhausted)
-        step, reply = builder.begin(name, StepKind.COMPENSATABLE, command, times)
+        times = Times(
+            kind=StepKind.COMPENSATABLE, retry=retry, timeout=timeout, within=within, on_exhausted=on_exhausted
+        )
+        step, reply = builder.begin(name, command, times)
         with builder.undoing(name):
             given = called_with_reply(undo, reply)
         undone = undoing(builder.values, builder.site(name), step.command, given, unknown)
@@ -80,7 +83,7 @@ class Saga:
             undo=undone.known,
             undo_unknown=undone.unknown,
             no_undo=undone.reason,
-            undo_retry=builder.retry_policy(f"{name}.undo_retry", undo_retry),
+            undo_retry=retry_policy(builder.values.found, f"{name}.undo_retry", undo_retry),
             on_undo_failed=builder.member(OnUndoFailed, on_undo_failed, f"{name}.on_undo_failed"),
         )
         builder.add(complete)
@@ -97,8 +100,8 @@ class Saga:
         on_exhausted: Literal[On.PARK, On.COMPENSATE] = On.PARK,
     ) -> T:
         """Ask without changing anything (effect `read_only`), before or after the pivot. Returns the reply."""
-        times = Times(retry=retry, timeout=timeout, within=within, on_exhausted=on_exhausted)
-        step, reply = self._builder.begin(name, StepKind.READ, command, times)
+        times = Times(kind=StepKind.READ, retry=retry, timeout=timeout, within=within, on_exhausted=on_exhausted)
+        step, reply = self._builder.begin(name, command, times)
         if step.command.effect is not Effect.READ_ONLY:
             reason = f"is a read, but {step.command.name} declares {step.command.effect}"
             self._builder.bad(name, reason, "use s.step with undo=, or declare read_only in its contract")
@@ -112,7 +115,7 @@ class Saga:
 
         It is repeated until it is decided, so `retry` sets only the back-off.
         """
-        step, reply = self._builder.begin(name, StepKind.PIVOT, command, Times(retry=retry, timeout=timeout))
+        step, reply = self._builder.begin(name, command, Times(kind=StepKind.PIVOT, retry=retry, timeout=timeout))
         self._builder.add(step)
         return cast("T", reply)
 
@@ -120,7 +123,7 @@ class Saga:
         self, name: str, command: Command[T, Never], *, retry: Retry = RETRY, timeout: timedelta = TIMEOUT_DEFAULT
     ) -> T:
         """Do what cannot refuse, after the pivot; repeated until it is done. Returns the reply."""
-        step, reply = self._builder.begin(name, StepKind.RETRYABLE, command, Times(retry=retry, timeout=timeout))
+        step, reply = self._builder.begin(name, command, Times(kind=StepKind.RETRYABLE, retry=retry, timeout=timeout))
         if step.command.failures:
             reason = f"may refuse ({', '.join(step.command.failures)}), and after the pivot there is no way back"
             self._builder.bad(name, reason, "move it before the pivot, or make it the pivot")
@@ -148,7 +151,7 @@ class Saga:
         With `otherwise` it goes on there, else behind the block.
         """
         self._builder.claim(name)
-        fork = Fork(name, Scope(Arm.FIRST), on=self._reasons(name, on))
+        fork = Fork(name, Scope(Arm.FIRST), on=_reasons(self._builder, name, on))
         self._builder.open_fork(fork)
         with self._builder.arm(fork, Arm.FIRST):
             yield Otherwise(self._builder, fork)
@@ -178,19 +181,20 @@ class Saga:
             written = value if is_text else Placeholder("text", str, "{}", value)
             self._builder.tags[name] = values.expression(written, str, site)
 
-    def _reasons(self, name: str, on: Sequence[type[Failure] | On]) -> tuple[str, ...]:
-        reasons: list[str] = []
-        for reason in on:
-            if reason is On.EXHAUSTED:
-                code = str(On.EXHAUSTED)
-            elif isinstance(reason, type) and issubclass(reason, Failure):
-                code = reason.__name__
-            else:
-                self._builder.bad(name, f"on={reason!r} is no reason to fail", "a declared failure, or On.EXHAUSTED")
-                continue
-            if code in reasons:
-                self._builder.bad(name, f"on names {code} twice", "name it once")
-            reasons.append(code)
-        if not reasons:
-            self._builder.bad(name, "on=[] reacts to nothing", "on=[CardDeclined, On.EXHAUSTED]")
-        return tuple(reasons)
+
+def _reasons(builder: Builder, name: str, on: Sequence[type[Failure] | On]) -> tuple[str, ...]:
+    reasons: list[str] = []
+    for reason in on:
+        if reason is On.EXHAUSTED:
+            code = str(On.EXHAUSTED)
+        elif isinstance(reason, type) and issubclass(reason, Failure):
+            code = reason.__name__
+        else:
+            builder.bad(name, f"on={reason!r} is no reason to fail", "a declared failure, or On.EXHAUSTED")
+            continue
+        if code in reasons:
+            builder.bad(name, f"on names {code} twice", "name it once")
+        reasons.append(code)
+    if not reasons:
+        builder.bad(name, "on=[] reacts to nothing", "on=[CardDeclined, On.EXHAUSTED]")
+    return tuple(reasons)

@@ -1,4 +1,4 @@
-"""The contracts and the definition of an order, as a team writes them. Must be free of complaints from both checkers."""
+"""Contracts and the definition of an order, as a team writes them: neither checker may complain."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -1,0 +1,63 @@
+"""The public API as a user types it: what is right passes both checkers, what is wrong fails at its own line."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WRONG = Path("tests/typing/wrong.py")
+RIGHT = Path("tests/typing/orders.py")
+
+Findings = dict[int, list[str]]
+
+
+def mypy(path: Path) -> Findings:
+    """What mypy --strict finds, by line."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-pretty", "--no-error-summary", str(path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert not result.stderr, result.stderr
+    errors = [line for line in result.stdout.splitlines() if ": error:" in line]
+    found: Findings = {}
+    for line in errors:
+        place = re.match(r"(.+?):(\d+): error: (.*)", line)
+        assert place, line
+        if place[1] == str(path):  # modules that others are writing are judged by their own check
+            found.setdefault(int(place[2]), []).append(place[3])
+    return found
+
+
+def pyright(path: Path) -> Findings:
+    """What pyright in its strict mode finds, by line."""
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", str(path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    found: Findings = {}
+    for problem in json.loads(result.stdout)["generalDiagnostics"]:
+        if problem["severity"] == "error":
+            found.setdefault(problem["range"]["start"]["line"] + 1, []).append(problem["message"])
+    return found
+
+
+CHECKERS = {"mypy": mypy, "pyright": pyright}
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_each_planted_mistake_is_found_and_nothing_else(checker: str) -> None:
+    """Every line marked BAD is an error, and no unmarked line is."""
+    lines = (ROOT / WRONG).read_text().splitlines()
+    planted = {number for number, line in enumerate(lines, 1) if "# BAD " in line}
+    assert len(planted) >= 19
+
+    found = CHECKERS[checker](WRONG)
+
+    assert not [lines[number - 1].strip() for number in sorted(planted - found.keys())], "not found"
+    assert not {number: found[number] for number in sorted(found.keys() - planted)}, "found without a reason"
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_contracts_and_definition_pass_the_strict_checkers(checker: str) -> None:
+    """What a team writes by the book needs no cast and no ignore."""
+    assert CHECKERS[checker](RIGHT) == {}
