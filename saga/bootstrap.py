@@ -1,0 +1,108 @@
+"""Puts the parts together: the only module that sees adapters, engine and settings at once."""
+
+import importlib
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from saga.adapters.system import SystemClock, SystemIds
+from saga.client import CallerBus
+from saga.core.errors import SagaError
+from saga.define import Definition
+from saga.engine.settings import EngineSettings
+from saga.engine.worker import Orchestrator
+from saga.ports import Store, StoredDefinition
+from saga.settings import Settings, masked
+
+CLOCK = SystemClock()
+IDS = SystemIds()
+
+
+class WrongAddress(SagaError):
+    """A url that names nothing this engine can open."""
+
+
+async def open_store(url: str) -> Store:
+    """The engine's store. Raises WrongAddress; a store that is away now is met by the first call."""
+    if url.startswith(("postgres://", "postgresql://")):
+        from saga.adapters import postgres
+
+        return await postgres.open_store(url)
+    if url.startswith("sqlite:///"):
+        from saga.adapters import sqlite
+
+        return await sqlite.open_store(url.removeprefix("sqlite:///"), clock=CLOCK)
+    raise WrongAddress(
+        f"store {masked(url)!r} is not known. Fix: postgres://user@host/database, or sqlite:///path/file.db"
+    )
+
+
+async def open_bus(url: str, *, name: str) -> CallerBus:
+    """The broker. Raises WrongAddress, or Unavailable."""
+    if not url.startswith(("amqp://", "amqps://")):
+        raise WrongAddress(f"broker {masked(url)!r} is not known. Fix: amqp://user:password@host:port/vhost")
+    from saga.adapters.rabbitmq import RabbitBus
+
+    return await RabbitBus.open(url, name=name)
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """What of the settings the engine needs."""
+    return EngineSettings(max_in_flight=settings.max_in_flight, gateways=frozenset(settings.gateways))
+
+
+@asynccontextmanager
+async def orchestrator(settings: Settings, *, name: str) -> AsyncIterator[Orchestrator]:
+    """An orchestrator over the configured store and broker; both are closed at the end."""
+    store = await open_store(settings.store)
+    try:
+        bus = await open_bus(settings.amqp, name=name)
+        try:
+            yield Orchestrator(store, bus, CLOCK, IDS, engine_settings(settings))
+        finally:
+            await bus.close()
+    finally:
+        await store.close()
+
+
+def load_object(spec: str) -> Any:
+    """What `module:object` names; the current folder is looked in too. Raises WrongAddress with the reason."""
+    module_name, colon, attribute = spec.partition(":")
+    if not colon:
+        raise WrongAddress(f"{spec!r} names no object. Fix: module:object, e.g. services.payments:participant")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise WrongAddress(
+            f"{spec!r}: {error}. Fix: run it from the folder that holds {module_name.split('.')[0]}"
+        ) from None
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise WrongAddress(f"{spec!r}: {module_name} has no {attribute}") from None
+
+
+def definitions_in(spec: str) -> list[Definition[Any, Any]]:
+    """Every definition a module holds (`module`), or one of them (`module:object`). Raises WrongAddress."""
+    if ":" in spec:
+        found = load_object(spec)
+        if not isinstance(found, Definition):
+            raise WrongAddress(
+                f"{spec!r} is a {type(found).__name__}, not a definition. Fix: name what @define returned"
+            )
+        return [found]
+    module = load_object(f"{spec}:__dict__")
+    definitions = [value for value in module.values() if isinstance(value, Definition)]
+    if not definitions:
+        raise WrongAddress(f"{spec!r} holds no definition. Fix: name a module with functions under @define")
+    return definitions
+
+
+def stored(definition: Definition[Any, Any]) -> StoredDefinition:
+    """A definition as the store keeps it."""
+    return StoredDefinition(definition.hash, definition.name, definition.version, definition.canonical)

@@ -1,0 +1,113 @@
+"""The root command, its settings, and how an error leaves."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "run": ("saga.cli.run", "run", "Run an orchestrator."),
+    "serve": ("saga.cli.serve", "serve", "Run a participant."),
+    "start": ("saga.cli.sagas", "start", "Start a saga."),
+    "list": ("saga.cli.sagas", "list_", "List sagas."),
+    "show": ("saga.cli.sagas", "show", "Show one saga and why it waits."),
+    "history": ("saga.cli.sagas", "history", "Show every recorded event of a saga."),
+    "cancel": ("saga.cli.operations", "cancel", "Compensate what a saga did and end it."),
+    "abandon": ("saga.cli.operations", "abandon", "Close a saga as it is."),
+    "pause": ("saga.cli.operations", "pause", "Issue nothing and stop every deadline."),
+    "resume": ("saga.cli.operations", "resume", "End a pause."),
+    "resolve": ("saga.cli.operations", "resolve", "Move a parked step."),
+    "explain": ("saga.cli.definitions", "explain", "Say what is undone when a step fails."),
+    "diagram": ("saga.cli.definitions", "diagram", "Draw a definition (Mermaid)."),
+    "definitions": ("saga.cli.definitions", "definitions", "Publish and list definitions."),
+    "topology": ("saga.cli.topology", "topology", "The broker's exchanges, queues and rights."),
+    "db": ("saga.cli.db", "db", "The store's tables."),
+    "inbox": ("saga.cli.db", "inbox", "The participant's inbox tables."),
+    "parked": ("saga.cli.parked", "parked", "Messages nobody could use."),
+    "config": ("saga.cli.config", "config", "Settings and where they come from."),
+}
+EXIT_FAILED = 1
+EXIT_NOT_FOUND = 3
+EXIT_CONFLICT = 4
+EXIT_UNREACHABLE = 6
+
+
+class LazyGroup(click.Group):
+    """Knows the names and one-line helps of its commands; imports one only to run it or to show its own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature of click
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - same
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - same
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings file [default: saga.toml].")
+@click.option("--profile", help="Section [profile.NAME] of the settings file.")
+@click.option("--amqp", help="Broker: amqp://user:password@host:port/vhost.")
+@click.option("--store", help="The engine's store: postgres://… or sqlite:///path.")
+@click.option("--log-level", help="debug, info, warning or error.")
+@click.option("--log-format", help="text or json.")
+@click.version_option(package_name="saga-engine", message="saga %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, /, config: Path | None, profile: str | None, **flags: str | None) -> None:
+    """Sagas over RabbitMQ: durable, undone in reverse when they fail late.
+
+    Every option can also be set as SAGA_<NAME> in the environment or in saga.toml.
+    """
+    ctx.obj = {"config": config, "profile": profile, "flags": {k: v for k, v in flags.items() if v is not None}}
+
+
+def settings_of(ctx: click.Context, **more: Any) -> Any:
+    """The settings, with a command's own flags on top."""
+    from saga.settings import load
+
+    given = ctx.find_root().obj
+    flags = given["flags"] | {name: value for name, value in more.items() if value is not None}
+    settings, _ = load(os.environ, flags, file=given["config"], profile=given["profile"])
+    return settings
+
+
+def main() -> None:
+    """Entry point: errors of ours are one message on stderr and an exit code, never a traceback."""
+    try:
+        cli(prog_name="saga", standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.Abort:
+        click.echo("aborted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:
+        from saga.core.errors import SagaError
+
+        if not isinstance(error, SagaError):
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(exit_code_of(error))
+
+
+def exit_code_of(error: Exception) -> int:
+    """Stable: 1 failed, 3 not found, 4 conflict, 6 broker or store unreachable."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if "NoSuchSaga" in names:
+        return EXIT_NOT_FOUND
+    if names & {"NotPossible", "DefinitionConflict", "Refused"}:
+        return EXIT_CONFLICT
+    return EXIT_UNREACHABLE if "Unavailable" in names else EXIT_FAILED

@@ -1,0 +1,120 @@
+"""`saga cancel`, `abandon`, `pause`, `resume`, `resolve`: recorded with who and why."""
+
+import asyncio
+import getpass
+from typing import Any
+
+import click
+
+from saga.cli.main import settings_of
+from saga.cli.show import print_json
+
+reason_option = click.option("--reason", required=True, help="Why; recorded.")
+actor_option = click.option("--actor", default=getpass.getuser, help="Who; recorded as a claim [default: this login].")
+
+
+@click.command()
+@click.argument("saga")
+@reason_option
+@actor_option
+@click.pass_context
+def cancel(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
+    """Compensate what SAGA did and end it. Once its pivot was issued, this waits for the pivot to fail."""
+    from saga.bootstrap import CLOCK, IDS
+    from saga.core.inputs import Cancel
+
+    request = Cancel(now=CLOCK.now(), request=IDS.message(), by="operator", actor=actor, reason=reason)
+    _operate(ctx, saga, request)
+
+
+@click.command()
+@click.argument("saga")
+@reason_option
+@actor_option
+@click.confirmation_option(prompt="Close it and leave its effects as they are?")
+@click.pass_context
+def abandon(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
+    """Close SAGA as it is: nothing is undone, effects that stand are listed in its history."""
+    from saga.bootstrap import CLOCK
+    from saga.core.inputs import Abandon
+
+    _operate(ctx, saga, Abandon(now=CLOCK.now(), actor=actor, reason=reason))
+
+
+@click.command()
+@click.argument("saga")
+@reason_option
+@actor_option
+@click.pass_context
+def pause(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
+    """Issue nothing for SAGA and stop its deadlines; what arrives is recorded."""
+    from saga.bootstrap import CLOCK
+    from saga.core.inputs import Pause
+
+    _operate(ctx, saga, Pause(now=CLOCK.now(), actor=actor, reason=reason))
+
+
+@click.command()
+@click.argument("saga")
+@reason_option
+@actor_option
+@click.pass_context
+def resume(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
+    """End a pause: open deadlines move by its length."""
+    from saga.bootstrap import CLOCK
+    from saga.core.inputs import Resume
+
+    _operate(ctx, saga, Resume(now=CLOCK.now(), actor=actor, reason=reason))
+
+
+@click.command()
+@click.argument("saga")
+@click.argument("step")
+@click.argument("verdict", type=click.Choice(["retry", "applied", "not-applied", "undo"]))
+@click.option("--evidence", default="", help="What was looked at and what it showed; needed for (not-)applied.")
+@click.option("--reply", help="With applied: the reply later steps read, as JSON.")
+@reason_option
+@actor_option
+@click.pass_context
+def resolve(ctx: click.Context, /, saga: str, step: str, verdict: str, **given: Any) -> None:
+    """Move the parked STEP of SAGA: send it again, say whether it happened, or undo it."""
+    from saga.bootstrap import CLOCK
+    from saga.core.inputs import Resolve, Verdict
+
+    _operate(
+        ctx,
+        saga,
+        Resolve(
+            now=CLOCK.now(),
+            path=step,
+            verdict=Verdict(verdict),
+            actor=given["actor"],
+            reason=given["reason"],
+            evidence=given["evidence"],
+            reply=None if given["reply"] is None else given["reply"].encode(),
+        ),
+    )
+
+
+def _operate(ctx: click.Context, saga: str, operation: Any) -> None:
+    state = asyncio.run(_apply(settings_of(ctx), saga, operation))
+    print_json(
+        {
+            "saga": state.saga,
+            "phase": str(state.phase),
+            "paused": state.paused_at is not None,
+            "parked": list(state.parked),
+            "version": state.version,
+        }
+    )
+
+
+async def _apply(settings: Any, saga: str, operation: Any) -> Any:
+    from saga.bootstrap import CLOCK, open_store
+    from saga.engine.operate import operate
+
+    store = await open_store(settings.store)
+    try:
+        return await operate(store, CLOCK, saga, operation)
+    finally:
+        await store.close()

@@ -1,0 +1,210 @@
+"""`saga start`, `list`, `show`, `history`."""
+
+import asyncio
+import sys
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+import msgspec
+
+from saga.cli.main import EXIT_NOT_FOUND, settings_of
+from saga.cli.show import output_option, print_json, print_rows
+
+EXIT_COMPENSATED = 7
+EXIT_ABANDONED = 8
+EXIT_TIMEOUT = 124
+
+
+@click.command()
+@click.argument("name")
+@click.option("--data", default="{}", help="The input as JSON; @FILE reads a file, - reads stdin.")
+@click.option("--key", help="Business key: the same key is the same saga, for ever.")
+@click.option("--version", type=int, help="Definition version [default: the newest].")
+@click.option("--wait", is_flag=True, help="Wait until it has ended; the exit code says how.")
+@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
+@click.pass_context
+def start(ctx: click.Context, /, name: str, data: str, **options: Any) -> None:
+    """Start the saga NAME. Exit codes with --wait: 0 completed, 7 compensated, 8 abandoned, 124 not ended in time."""
+    body = _body(data)
+    try:
+        answer = asyncio.run(_start(settings_of(ctx), name, body, options))
+    except TimeoutError:
+        click.echo(f"no answer within {options['timeout']:g} s. Fix: the same call again is safe with --key", err=True)
+        sys.exit(EXIT_TIMEOUT)
+    print_json(answer)
+    sys.exit({"compensated": EXIT_COMPENSATED, "abandoned": EXIT_ABANDONED}.get(str(answer.get("status")), 0))
+
+
+def _body(data: str) -> bytes:
+    if data == "-":
+        return sys.stdin.buffer.read()
+    if data.startswith("@"):
+        try:
+            with open(data[1:], "rb") as file:  # noqa: PTH123 - a path as the user typed it
+                return file.read()
+        except OSError as error:
+            raise click.ClickException(f"{data[1:]} cannot be read: {error.strerror}") from None
+    return data.encode()
+
+
+async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any]) -> dict[str, object]:
+    from saga.bootstrap import IDS, open_bus
+    from saga.client import Client
+
+    bus = await open_bus(settings.amqp, name="saga start")
+    client = Client(bus, IDS, name=f"cli-{IDS.message()[:8]}")
+    within = timedelta(seconds=options["timeout"])
+    key, version = options["key"], options["version"]
+    try:
+        if not options["wait"]:
+            started = await client.start(name, body, key=key, version=version, within=within)
+            return {"saga": started.saga, "existing": started.existing}
+        ended = await client.run(name, body, key=key, version=version, within=within)
+        return msgspec.structs.asdict(ended)
+    finally:
+        await client.close()
+        await bus.close()
+
+
+@click.command("list")
+@click.option("--name", help="Of the definition.")
+@click.option("--status", "statuses", multiple=True, help="running, compensating, parked, completed, …; repeatable.")
+@click.option("--wait-kind", help="reply, delivery, timer, parked, paused.")
+@click.option("--tag", "tags", multiple=True, help="name=value; repeatable.")
+@click.option("--since", type=float, help="Started within the last HOURS.")
+@click.option("--before", help="Only sagas older than this id: the last id of the page before.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@output_option
+@click.pass_context
+def list_(ctx: click.Context, /, output: str, **options: Any) -> None:
+    """List sagas, newest first."""
+    rows = asyncio.run(_list(settings_of(ctx), options))
+    print_rows(output, rows, "saga")
+    if output == "table" and rows:
+        click.echo("next: saga show SAGA", err=True)
+
+
+async def _list(settings: Any, options: dict[str, Any]) -> list[dict[str, object]]:
+    from saga.bootstrap import CLOCK, open_store
+    from saga.ports import SagaFilter
+
+    since = options["since"]
+    where = SagaFilter(
+        name=options["name"],
+        statuses=options["statuses"],
+        wait_kind=options["wait_kind"],
+        tags=dict(_tag(tag) for tag in options["tags"]),
+        started_after=None if since is None else CLOCK.now() - timedelta(hours=since),
+        before=options["before"],
+        limit=options["limit"],
+    )
+    store = await open_store(settings.store)
+    try:
+        return [
+            {
+                "saga": row.saga,
+                "name": row.name,
+                "key": row.start_key[2:],
+                "version": row.definition_version,
+                "status": row.status,
+                "waits_for": row.wait_text,
+                "started_at": row.started_at,
+            }
+            for row in await store.sagas(where)
+        ]
+    finally:
+        await store.close()
+
+
+def _tag(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is no name=value", param_hint="--tag")
+    return name, value
+
+
+@click.command()
+@click.argument("saga")
+@output_option
+@click.pass_context
+def show(ctx: click.Context, saga: str, output: str) -> None:
+    """Show one saga: its steps, and every reason why it waits."""
+    detail = asyncio.run(_describe(settings_of(ctx), saga))
+    if detail is None:
+        click.echo(f"error: there is no saga {saga} in this store. next: saga list", err=True)
+        sys.exit(EXIT_NOT_FOUND)
+    if output != "table":
+        print_json(detail)
+        return
+    click.echo(f"{detail.saga}  {detail.name} v{detail.definition_version}  key {detail.key}")
+    click.echo(f"{detail.status}{' (paused)' if detail.paused else ''}  since {_moment(detail.started_at)}")
+    if detail.because:
+        click.echo(f"because: {detail.because}")
+    for step in detail.steps:
+        undo = "" if step.undo is None else f"  undo: {step.undo.outcome}, attempt {step.undo.attempts}"
+        click.echo(f"  {step.path:24} {step.state:8} attempt {step.action.attempts}{undo}")
+    for wait in detail.waits:
+        until = "" if wait.until is None else f" by {_moment(wait.until)}"
+        click.echo(f"waits: {wait.text}{until}")
+    if detail.output is not None:
+        click.echo(f"output: {bytes(detail.output).decode()}")
+
+
+async def _describe(settings: Any, saga: str) -> Any:
+    from saga.bootstrap import CLOCK, open_store
+    from saga.engine.lookup import describe
+
+    store = await open_store(settings.store)
+    try:
+        return await describe(store, CLOCK, saga)
+    finally:
+        await store.close()
+
+
+@click.command()
+@click.argument("saga")
+@output_option
+@click.pass_context
+def history(ctx: click.Context, saga: str, output: str) -> None:
+    """Show every recorded event, in order."""
+    rows = asyncio.run(_history(settings_of(ctx), saga))
+    if not rows:
+        click.echo(f"error: there is no saga {saga} in this store. next: saga list", err=True)
+        sys.exit(EXIT_NOT_FOUND)
+    if output == "json":
+        print_json(rows)
+        return
+    for row in rows:
+        if output == "jsonl":
+            click.echo(msgspec.json.encode(row).decode())
+            continue
+        for event in msgspec.json.decode(bytes(row["events"])):
+            kind, _ = event.pop("event"), event.pop("at")
+            fields = " ".join(f"{name}={_short(value)}" for name, value in event.items())
+            click.echo(f"{row['version']:>4}  {_moment(row['at'])}  {kind:22} {fields}")
+
+
+async def _history(settings: Any, saga: str) -> list[dict[str, Any]]:
+    from saga.bootstrap import open_store
+
+    store = await open_store(settings.store)
+    rows: list[dict[str, Any]] = []
+    try:
+        while page := await store.history(saga, rows[-1]["version"] if rows else 0):
+            rows += [
+                {"version": row.version, "at": row.at, "cause": row.cause, "events": msgspec.Raw(row.data)}
+                for row in page
+            ]
+    finally:
+        await store.close()
+    return rows
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -1,0 +1,56 @@
+"""How results are printed: a table for people, JSON for programs. JSON is the stable contract."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def output_option(command: F) -> F:
+    """`-o table|json|jsonl|id`."""
+    option = click.option(
+        "-o", "--output", type=click.Choice(["table", "json", "jsonl", "id"]), default="table", show_default=True
+    )
+    return option(command)
+
+
+def print_rows(output: str, rows: Sequence[dict[str, object]], identity: str) -> None:
+    """Print rows; `[]` when there are none in JSON."""
+    if output == "json":
+        print_json(list(rows))
+    elif output == "jsonl":
+        for row in rows:
+            click.echo(msgspec.json.encode(row).decode())
+    elif output == "id":
+        for row in rows:
+            click.echo(row[identity])
+    elif rows:
+        _table(rows)
+    else:
+        click.echo("nothing found", err=True)
+
+
+def print_json(value: object) -> None:
+    """Indented for a terminal, one line for a pipe."""
+    data = msgspec.json.encode(value)
+    click.echo((msgspec.json.format(data, indent=2) if sys.stdout.isatty() else data).decode())
+
+
+def _table(rows: Sequence[dict[str, object]]) -> None:
+    names = list(rows[0])
+    cells = [[_cell(row[name]) for name in names] for row in rows]
+    widths = [max(len(name), *(len(line[i]) for line in cells)) for i, name in enumerate(names)]
+    click.echo("  ".join(name.ljust(width) for name, width in zip(names, widths, strict=True)).rstrip())
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    text = value.isoformat(sep=" ", timespec="seconds") if hasattr(value, "isoformat") else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"

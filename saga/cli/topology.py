@@ -1,0 +1,111 @@
+"""`saga topology`: exchanges, queues and rights as data."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from saga.cli.main import settings_of
+from saga.cli.show import print_json
+
+services_option = click.option(
+    "--service", "services", multiple=True, help="A participant's name; repeatable [default: of published definitions]."
+)
+
+
+@click.group()
+def topology() -> None:
+    """What the broker must hold for the published definitions."""
+
+
+@topology.command()
+@services_option
+@click.pass_context
+def apply(ctx: click.Context, services: tuple[str, ...]) -> None:
+    """Declare what is missing; never deletes. Prints what is left to do by hand."""
+    settings = settings_of(ctx)
+    for command in asyncio.run(_apply(settings, services)):
+        click.echo(f"left to do: {command}")
+
+
+@topology.command()
+@services_option
+@click.pass_context
+def plan(ctx: click.Context, services: tuple[str, ...]) -> None:
+    """Say which exchanges and queues are missing; exit code 1 when there are any."""
+    missing = asyncio.run(_missing(settings_of(ctx), services))
+    for place in missing:
+        click.echo(f"missing {place}")
+    if missing:
+        raise click.ClickException("the broker lacks these. Fix: saga topology apply")
+    click.echo("nothing to do")
+
+
+@topology.command()
+@services_option
+@click.option("--caller", "callers", multiple=True, help="A caller's user, who may start and cancel; repeatable.")
+@click.option("--vhost", default="/", show_default=True)
+@click.option(
+    "--passwords",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with a line USER:PASSWORD for each user; only hashes are written. Without: certificates only.",
+)
+@click.pass_context
+def export(  # noqa: PLR0913, PLR0917 - one parameter an option
+    ctx: click.Context,
+    services: tuple[str, ...],
+    callers: tuple[str, ...],
+    vhost: str,
+    passwords: Path | None,
+) -> None:
+    """Print a RabbitMQ definitions file with least-privilege users."""
+    from saga.core.definitions_file import definitions_file
+    from saga.core.topology import caller, deploy, orchestrator, participant, wanted_topology
+
+    found, names = asyncio.run(_wanted(settings_of(ctx), services))
+    users = [orchestrator(), deploy(), *(participant(service) for service in found)]
+    users += [caller(user, starts=names, controls=("cancel",)) for user in callers]
+    click.echo(definitions_file(wanted_topology(found, users), vhost=vhost, password_hashes=_hashes(passwords)))
+
+
+def _hashes(passwords: Path | None) -> dict[str, str]:
+    if passwords is None:
+        return {}
+    from saga.core.definitions_file import password_hash
+
+    pairs = (line.partition(":") for line in passwords.read_text().splitlines() if line.strip())
+    return {user.strip(): password_hash(password, os.urandom(4)) for user, _, password in pairs}
+
+
+async def _wanted(settings: Any, services: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Services and saga names: as given, or those of the published definitions."""
+    from saga.bootstrap import CLOCK, open_store
+    from saga.engine.catalog import Catalog
+
+    if services:
+        return sorted(services), []
+    store = await open_store(settings.store)
+    try:
+        catalog = Catalog(store, CLOCK)
+        return sorted(await catalog.services()), await catalog.names()
+    finally:
+        await store.close()
+
+
+async def _apply(settings: Any, services: Sequence[str]) -> list[str]:
+    from saga.adapters.rabbitmq.topology import apply as declare
+    from saga.core.topology import wanted_topology
+
+    found, _ = await _wanted(settings, services)
+    return await declare(settings.amqp, wanted_topology(found), management_url=settings.amqp_management or None)
+
+
+async def _missing(settings: Any, services: Sequence[str]) -> list[str]:
+    from saga.adapters.rabbitmq.topology import missing
+    from saga.core.topology import wanted_topology
+
+    found, _ = await _wanted(settings, services)
+    return await missing(settings.amqp, wanted_topology(found))

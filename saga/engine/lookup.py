@@ -1,0 +1,127 @@
+"""Looking at one saga: what its history means, and why it waits. Only reads."""
+
+from datetime import datetime
+
+import msgspec
+
+from saga.core.outstanding import view, waits
+from saga.core.state import Execution, SagaState
+from saga.engine.cache import Live, SagaCache
+from saga.engine.catalog import Catalog
+from saga.ports import Clock, Store
+
+
+class ExecutionDetail(msgspec.Struct, frozen=True):
+    """What was asked once."""
+
+    execution: int
+    attempts: int
+    outcome: str
+    """`ok`, `failed`, or `unknown`."""
+    waiting: str
+    issued_at: datetime
+    code: str = ""
+    effect: str = ""
+
+
+class StepDetail(msgspec.Struct, frozen=True):
+    """One step that was reached."""
+
+    path: str
+    state: str
+    """`open`, `ok`, `failed`, `unknown`, `undoing`, `undone`, `parked`."""
+    action: ExecutionDetail
+    undo: ExecutionDetail | None
+    parked: str
+
+
+class WaitDetail(msgspec.Struct, frozen=True):
+    """One reason why the saga is not moving."""
+
+    kind: str
+    path: str
+    text: str
+    until: datetime | None
+
+
+class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """A saga, for people and as stable JSON."""
+
+    saga: str
+    name: str
+    definition_version: int
+    definition: str
+    key: str
+    status: str
+    phase: str
+    paused: bool
+    version: int
+    started_at: datetime
+    deadline_at: datetime
+    because: str
+    waits: tuple[WaitDetail, ...]
+    steps: tuple[StepDetail, ...]
+    tags: dict[str, str]
+    output: msgspec.Raw | None
+
+
+async def read_live(store: Store, clock: Clock, saga: str) -> Live | None:
+    """The state of one saga, read whole. Raises Unavailable."""
+    cache = SagaCache(store, Catalog(store, clock), sagas_max=1)
+    return (await cache.current([saga])).get(saga)
+
+
+async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
+    """Everything to be said about one saga; None when the store does not have it. Raises Unavailable."""
+    live = await read_live(store, clock, saga)
+    if live is None:
+        return None
+    state = live.state
+    return SagaDetail(
+        saga=state.saga,
+        name=state.name,
+        definition_version=state.definition_version,
+        definition=state.definition,
+        key=state.start_key[2:],
+        status=view(live.plan, state).status,
+        phase=str(state.phase),
+        paused=state.paused_at is not None,
+        version=state.version,
+        started_at=state.started_at,
+        deadline_at=state.deadline_at,
+        because=state.because,
+        waits=tuple(WaitDetail(w.kind, w.path, w.text, w.until) for w in waits(live.plan, state)),
+        steps=tuple(_step(state, path) for path in live.plan.steps if path in state.steps),
+        tags=state.tags,
+        output=msgspec.Raw(state.output) if state.output else None,
+    )
+
+
+def _step(state: SagaState, path: str) -> StepDetail:
+    step = state.steps[path]
+    parked = state.parked.get(path)
+    outcome = step.action.outcome
+    if parked is not None:
+        text = "parked"
+    elif step.undone:
+        text = "undone"
+    elif step.undo is not None and step.undo.undoes == step.action.number:
+        text = "undoing"
+    elif outcome is None:
+        text = "unknown" if state.phase != "running" or step.action.exhausted else "open"
+    else:
+        text = str(outcome)
+    undo = None if step.undo is None else _execution(step.undo)
+    return StepDetail(path, text, _execution(step.action), undo, "" if parked is None else parked.text)
+
+
+def _execution(execution: Execution) -> ExecutionDetail:
+    return ExecutionDetail(
+        execution.number,
+        execution.attempt,
+        str(execution.outcome or "unknown"),
+        "" if execution.outcome is not None else str(execution.waiting),
+        execution.issued_at,
+        execution.code,
+        str(execution.effect) if execution.outcome is not None else "",
+    )
