@@ -12,8 +12,8 @@ import msgspec
 
 RESERVE, CHARGE, INVOICE, BOOK, CONFIRM = "reserve", "charge", "invoice", "book", "confirm"
 STEPS = frozenset({RESERVE, CHARGE, INVOICE, BOOK, CONFIRM})
-MAY_DOUBT = frozenset({CONFIRM})
-"""Steps that nobody can ask about: only these may stand in front of a person after a kill."""
+MAY_DOUBT = {CONFIRM: "notifications"}
+"""Steps that nobody can ask about, and whose kill leaves them in doubt: only these may stand in front of a person."""
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +38,11 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     saga: str
     status: Literal["completed", "compensated", "abandoned", "parked", "running"]
     step: str = ""
-    """The parked one."""
+    """The parked one, and why, and between which times the doubt arose."""
+    code: str = ""
     why: str = ""
+    issued_ns: int = 0
+    parked_ns: int = 0
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,13 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     saga: str
     total_cents: int
     unit_count: int
+
+
+class Kill(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that was killed."""
+
+    process: str
+    at_ns: int
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +75,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Cents by account."""
     entries: tuple[tuple[str, str, int], ...]
     """Transfer, account, cents."""
+    kills: tuple[Kill, ...] = ()
     tombstone_count: int = 0
 
 
@@ -112,6 +123,19 @@ def every_accepted_order_ended(evidence: Evidence) -> Iterator[tuple[str, str]]:
             yield end.order, f"is {end.status}: {end.why or 'no reason given'}"
         elif end.status == "parked" and end.step not in MAY_DOUBT:
             yield end.order, f"is parked at {end.step or 'no step'}, where no doubt is possible: {end.why}"
+
+
+def every_doubt_is_explained(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """A step is in doubt only if its service was killed between asking and parking."""
+    for end in evidence.ends:
+        if end.status != "parked" or end.step not in MAY_DOUBT:
+            continue
+        service = MAY_DOUBT[end.step]
+        killed = [kill for kill in evidence.kills if kill.process.startswith(service)]
+        if end.code != "in-doubt":
+            yield end.order, f"is parked at {end.step} as {end.code or 'nothing'}, not in doubt: {end.why}"
+        elif not any(end.issued_ns <= kill.at_ns <= end.parked_ns for kill in killed):
+            yield end.order, f"is in doubt at {end.step}, and {service} was not killed in between: {end.why}"
 
 
 def one_order_is_one_saga(evidence: Evidence) -> Iterator[tuple[str, str]]:
@@ -231,6 +255,7 @@ def amounts_are_those_asked(evidence: Evidence) -> Iterator[tuple[str, str]]:
 
 CHECKS: tuple[Check, ...] = (
     every_accepted_order_ended,
+    every_doubt_is_explained,
     one_order_is_one_saga,
     no_effect_twice,
     no_effect_stands_twice,
@@ -264,7 +289,9 @@ def _standing_amount(evidence: Evidence, steps: set[str]) -> int:
 
 
 def _counts(evidence: Evidence) -> dict[str, int]:
-    counts = Counter({"accepted": len(evidence.asked), "tombstones": evidence.tombstone_count})
+    counts = Counter(
+        {"accepted": len(evidence.asked), "kills": len(evidence.kills), "tombstones": evidence.tombstone_count}
+    )
     counts.update(end.status for end in evidence.ends)
     counts.update(f"{effect.kind} {effect.step}" for effect in evidence.effects)
     counts["undone orders"] = len({effect.order for effect in evidence.effects if effect.kind == "undo"})

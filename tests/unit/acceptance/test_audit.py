@@ -5,7 +5,7 @@ import itertools
 import msgspec
 import pytest
 
-from tests.acceptance.audit import Asked, Effect, End, Evidence, audit
+from tests.acceptance.audit import Asked, Effect, End, Evidence, Kill, audit
 
 _CLOCK = itertools.count(1)
 AMOUNTS = {"reserve": 2, "charge": 500, "invoice": 500}
@@ -34,7 +34,8 @@ def did(order: str, *steps: str) -> list[Effect]:
 
 
 def ended(order: str, status: str, step: str = "") -> End:
-    return msgspec.convert({"order": order, "saga": f"saga-{order}", "status": status, "step": step}, End)
+    doubt = {"step": step, "code": "in-doubt", "issued_ns": 100, "parked_ns": 200} if step else {}
+    return msgspec.convert({"order": order, "saga": f"saga-{order}", "status": status, **doubt}, End)
 
 
 def evidence_of(effects: list[Effect], ends: list[End]) -> Evidence:
@@ -49,6 +50,7 @@ def evidence_of(effects: list[Effect], ends: list[End]) -> Evidence:
         held_units=held,
         balances={"card:ann": -paid, "sales": paid},
         entries=(("t1", "card:ann", -paid), ("t1", "sales", paid)),
+        kills=(Kill(process="notifications", at_ns=150),),
     )
 
 
@@ -124,6 +126,22 @@ def test_an_effect_for_an_order_nobody_knows_is_found() -> None:
     """An orphan is named with the service that has it."""
     good = clean()
     assert found(evidence_of([*good.effects, *did("nobody", "book")], list(good.ends))) == {("no_orphans", "nobody")}
+
+
+@pytest.mark.parametrize(
+    "kills", [(), (Kill(process="notifications", at_ns=201),), (Kill(process="shipping", at_ns=150),)]
+)
+def test_a_doubt_that_no_kill_explains_is_found(kills: tuple[Kill, ...]) -> None:
+    """Only a kill of the service that was asked, while it was asked, explains a doubt."""
+    unexplained = msgspec.structs.replace(clean(), kills=kills)
+    assert found(unexplained) == {("every_doubt_is_explained", "doubt")}
+
+
+def test_a_step_parked_for_another_reason_is_found() -> None:
+    """A doubt is a doubt; anything else at that step is a problem."""
+    good = clean()
+    ends = [msgspec.structs.replace(end, code="exhausted") if end.step else end for end in good.ends]
+    assert found(evidence_of(list(good.effects), ends)) == {("every_doubt_is_explained", "doubt")}
 
 
 def test_a_lost_order_is_found() -> None:

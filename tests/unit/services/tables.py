@@ -14,8 +14,8 @@ SERVICES = Path(services.__file__).parent
 class Tables:
     """SQLite that takes `$1` parameters, as the participant library's transaction does."""
 
-    def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+    def __init__(self, file: str = ":memory:") -> None:
+        self.connection = sqlite3.connect(file, isolation_level=None)
 
     @property
     def handle(self) -> object:
