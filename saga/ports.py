@@ -261,6 +261,8 @@ class Definitions(Protocol):
 class SagaFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which sagas to list. Every field that is set must match."""
 
+    ids: tuple[str, ...] = ()
+    """Only these; what is no saga id matches nothing."""
     name: str | None = None
     statuses: tuple[str, ...] = ()
     wait_kind: str | None = None

@@ -114,7 +114,7 @@ class MemoryStore:
             last = min(last, rows.cursor_id(where.before))
         found = (
             listed(saga, record, self._version_of(record.first.definition))
-            for saga in self._table.newest(first, last)
+            for saga in self._table.newest(first, last, where.ids)
             if matches(record := self._table.records[saga], where)
         )
         return list(itertools.islice(found, rows.page_limit(where.limit)))
@@ -134,11 +134,11 @@ class MemoryStore:
 
     async def migrate(self) -> Sequence[str]:
         """Nothing to apply."""
-        return ()
+        return []
 
     async def pending(self) -> Sequence[str]:
         """Nothing is missing."""
-        return ()
+        return []
 
     async def close(self) -> None:
         """Nothing to close: what was stored stays with the object."""

@@ -1,6 +1,7 @@
 """The saga rows in memory: compare-and-swap, history, the heap of wakes, and the row a list shows."""
 
 import heapq
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -86,9 +87,10 @@ class SagaTable:
             self.wake(one.saga, until)
         return due
 
-    def newest(self, first: str, last: str) -> list[str]:
-        """Ids from `first` to below `last`, newest first."""
-        return sorted((saga for saga in self.records if first <= saga < last), reverse=True)
+    def newest(self, first: str, last: str, among: Collection[str] = ()) -> list[str]:
+        """Ids from `first` to below `last`, newest first; if `among` names any, only those."""
+        known = self.records.keys() & among if among else self.records
+        return sorted((saga for saga in known if first <= saga < last), reverse=True)
 
 
 def stored_key(key: tuple[str, str]) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import asyncpg
 import msgspec
 
 from saga.adapters.postgres.arguments import json_text
-from saga.core.rows import cursor_id, first_id_at, indexed_text, page_limit, started_at
+from saga.core.rows import cursor_id, first_id_at, indexed_text, is_saga_id, page_limit, started_at
 from saga.ports import HistoryRow, ParkedMessage, ParkedRow, SagaFilter, SagaRow
 
 
@@ -12,6 +12,7 @@ def filtered(sql: str, where: SagaFilter) -> tuple[str, list[object]]:
     """The statement with the conditions of the filter, and its parameters; only what is set is in it, so that each
     combination gets a plan of its own."""
     given: list[tuple[str, object]] = [
+        ("s.id = any({}::uuid[])", [saga for saga in where.ids if is_saga_id(saga)] if where.ids else None),
         ("s.name = {}", where.name and indexed_text(where.name)),
         ("s.status = any({}::text[])", [indexed_text(status) for status in where.statuses] or None),
         ("s.wait_kind = {}", where.wait_kind and indexed_text(where.wait_kind)),

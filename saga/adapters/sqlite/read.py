@@ -90,8 +90,9 @@ def parked(connection: sqlite3.Connection, before: int | None, limit: int) -> li
 
 
 def _conditions(where: SagaFilter) -> tuple[list[str], list[object]]:
-    statuses = ", ".join("?" * len(where.statuses))
+    ids, statuses = (", ".join("?" * len(values)) for values in (where.ids, where.statuses))
     given: list[tuple[str, Sequence[object]]] = [
+        (f"s.id in ({ids})", [rows.stored_text(saga) for saga in where.ids]),
         ("s.name = ?", [] if where.name is None else [rows.indexed_text(where.name)]),
         (f"s.status in ({statuses})", [rows.indexed_text(status) for status in where.statuses]),
         ("s.wait_kind = ?", [] if where.wait_kind is None else [rows.indexed_text(where.wait_kind)]),
