@@ -2,10 +2,10 @@
 
 import importlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from saga.adapters.system import SystemClock, SystemIds
 from saga.client import CallerBus
@@ -13,7 +13,8 @@ from saga.core.errors import SagaError
 from saga.define import Definition
 from saga.engine.settings import EngineSettings
 from saga.engine.worker import Orchestrator
-from saga.ports import Store, StoredDefinition
+from saga.participant import Participant, Serving
+from saga.ports import Database, Store, StoredDefinition
 from saga.settings import Settings, masked
 
 CLOCK = SystemClock()
@@ -65,6 +66,79 @@ async def orchestrator(settings: Settings, *, name: str) -> AsyncIterator[Orches
             await bus.close()
     finally:
         await store.close()
+
+
+class OwnDatabase(Database, Protocol):
+    """A service's database as an adapter opens it."""
+
+    async def migrate(self, service: str, migrations: Path | None = None) -> Sequence[str]: ...
+
+    async def pending(self, service: str, migrations: Path | None = None) -> Sequence[str]: ...
+
+    async def close(self) -> None: ...
+
+
+class NotMigrated(SagaError):
+    """A participant's database lacks tables."""
+
+
+async def open_database(url: str) -> OwnDatabase:
+    """A participant's own database. Raises WrongAddress."""
+    if url.startswith(("postgres://", "postgresql://")):
+        from saga.adapters.postgres.database import PostgresDatabase
+
+        return PostgresDatabase(url)
+    if url.startswith("sqlite:///"):
+        from saga.adapters.sqlite.database import SqliteDatabase
+
+        return SqliteDatabase(url.removeprefix("sqlite:///"), clock=CLOCK)
+    raise WrongAddress(
+        f"database {masked(url)!r} is not known. Fix: postgres://user@host/database, or sqlite:///path/file.db"
+    )
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, participant: Participant, *, name: str, migrate: bool
+) -> AsyncIterator[tuple[Serving, CallerBus]]:
+    """A participant over the configured broker and its database; both are closed at the end.
+
+    Raises NotMigrated, WrongAddress, Unavailable, and TypeError without a database it needs.
+    """
+    database = await open_database(settings.database) if settings.database else None
+    try:
+        if database is not None:
+            await _prepare(database, participant, migrate=migrate)
+        at_work = Serving(participant, database, CLOCK, name)
+        bus = await open_bus(settings.amqp, name=name)
+        try:
+            yield at_work, bus
+        finally:
+            await bus.close()
+    finally:
+        if database is not None:
+            await database.close()
+
+
+async def _prepare(database: OwnDatabase, participant: Participant, *, migrate: bool) -> None:
+    if migrate:
+        await database.migrate(participant.service, participant.migrations)
+        return
+    pending = await database.pending(participant.service, participant.migrations)
+    if pending:
+        raise NotMigrated(
+            f"the database of {participant.service} lacks {', '.join(pending)}. "
+            "Fix: saga serve … --migrate, or apply `saga inbox sql` and the service's migrations yourself"
+        )
+
+
+def inbox_sql(dialect: str) -> str:
+    """The inbox tables, as statements."""
+    if dialect == "postgres":
+        from saga.adapters.postgres import database
+    else:
+        from saga.adapters.sqlite import database  # type: ignore[no-redef]  # one of the two, by name
+    return database.inbox_sql()
 
 
 def load_object(spec: str) -> Any:

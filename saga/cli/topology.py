@@ -1,7 +1,6 @@
 """`saga topology`: exchanges, queues and rights as data."""
 
 import asyncio
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import click
 
 from saga.cli.main import settings_of
-from saga.cli.show import print_json
 
 services_option = click.option(
     "--service", "services", multiple=True, help="A participant's name; repeatable [default: of published definitions]."
@@ -54,7 +52,7 @@ def plan(ctx: click.Context, services: tuple[str, ...]) -> None:
     help="A file with a line USER:PASSWORD for each user; only hashes are written. Without: certificates only.",
 )
 @click.pass_context
-def export(  # noqa: PLR0913, PLR0917 - one parameter an option
+def export(
     ctx: click.Context,
     services: tuple[str, ...],
     callers: tuple[str, ...],
@@ -74,10 +72,11 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter an option
 def _hashes(passwords: Path | None) -> dict[str, str]:
     if passwords is None:
         return {}
+    from saga.bootstrap import IDS
     from saga.core.definitions_file import password_hash
 
     pairs = (line.partition(":") for line in passwords.read_text().splitlines() if line.strip())
-    return {user.strip(): password_hash(password, os.urandom(4)) for user, _, password in pairs}
+    return {user.strip(): password_hash(password, bytes.fromhex(IDS.message()[:8])) for user, _, password in pairs}
 
 
 async def _wanted(settings: Any, services: Sequence[str]) -> tuple[list[str], list[str]]:
