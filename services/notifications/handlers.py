@@ -9,7 +9,7 @@ from saga.contract import Context, RetryLater
 from services.notifications.smtp import NotSent, deliver, written
 
 EXCHANGES_MAX = 64
-PATIENCE = timedelta(minutes=5)
+PATIENCE = timedelta(minutes=2)
 """Below the `timeout` of steps that send mail, and well below the 15 minutes a handler may take."""
 PAUSE = timedelta(milliseconds=500)
 

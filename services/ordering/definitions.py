@@ -9,8 +9,8 @@ from contracts.payments import CancelInvoice, CardDeclined, ChargeCard, IssueInv
 from contracts.shipping import BookCourier, QuoteCourier
 from saga import On, Retry, Saga, coalesce, define, text
 
-MAIL_TIMEOUT = timedelta(minutes=15)
-"""A mail is tried once, by a service that keeps trying for 5 minutes: hearing nothing for less proves nothing."""
+MAIL_TIMEOUT = timedelta(minutes=5)
+"""A mail is tried once, by a service that keeps trying for 2 minutes: hearing nothing for less proves nothing."""
 
 
 @define("order", version=1, deadline=timedelta(hours=24))

@@ -48,9 +48,9 @@ class Run:
         order = f"run-{number}"
         self.log.write("asked", order=order, total_cents=500, unit_count=2)
         self.log.write("accepted", order=order, saga=f"{SAGA}{number}", existing=False, sendings=1)
+        columns = "id, name, start_key, input_hash, root, definition, version, status, wait_kind, wait_text, tags"
         self.store.execute(
-            "insert into sagas"
-            " (id, name, start_key, input_hash, root, definition, version, status, wait_kind, wait_text, tags) values (?1, 'order', ?2, x'', ?1, '', 1, ?3, '', 'a reason', '')",
+            f"insert into sagas ({columns}) values (?1, 'order', ?2, x'', ?1, '', 1, ?3, '', 'a reason', '')",
             (f"{SAGA}{number}", f"k:{order}", status),
         )
         lines = (Line("sku-1", 2),)
