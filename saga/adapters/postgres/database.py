@@ -113,6 +113,7 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """Close every connection, cutting what still runs."""
+        await self._pool  # asyncpg refuses to end a pool that was never used
         self._pool.terminate()
 
     async def _acquire(self) -> PoolConnectionProxy:
