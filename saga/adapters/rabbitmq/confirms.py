@@ -163,7 +163,7 @@ class ConfirmedChannel:
 
     async def close(self) -> None:
         """Close the channel; what is unconfirmed is unknown."""
-        if self.loss is None:
+        if self.loss is None and not self._tap.blocked:  # a blocked broker would not even read the request
             await close_quietly(self._channel)
         self._tap.detach(self._number, "channel closed by us")
 

@@ -146,6 +146,8 @@ class Link:
 
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
+        if self._tap is not None and self._tap.blocked:
+            self._tap.abort("closed by us while the broker reads nothing")
         if connection is not None:
             await close_quietly(connection)
         if self._tap is not None:
