@@ -18,7 +18,7 @@ MessageT = TypeVar("MessageT", bound=msgspec.Struct)
 
 INDEXED_BYTES_MAX = 512
 """A longer key would not fit an index page of Postgres and would take the whole batch down with it."""
-HISTORY_LIMIT_MAX = 10_000
+PAGE_ROWS_MAX = 10_000
 """Rows of one page, whatever was asked for."""
 
 _SAGA_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -67,7 +67,7 @@ def stored_mapping(mapping: Mapping[str, str]) -> dict[str, str]:
 
 def page_limit(limit: int) -> int:
     """How many rows a page may have: what was asked for, within reason."""
-    return min(max(limit, 0), HISTORY_LIMIT_MAX)
+    return min(max(limit, 0), PAGE_ROWS_MAX)
 
 
 def cursor_id(saga: str) -> str:
