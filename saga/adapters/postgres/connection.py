@@ -1,6 +1,7 @@
 """Connections with a deadline on everything, and what a failure of one means for what was asked."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
@@ -65,6 +66,8 @@ class Connections:
     async def close(self) -> None:
         """Close every connection once its call has ended; cut what has not ended by the deadline."""
         for pool in (self._commits, self._reads):
+            if pool.is_closing():
+                continue
             await pool
             try:
                 await asyncio.wait_for(pool.close(), self._timeout_seconds)
@@ -102,10 +105,14 @@ class Connections:
             if isinstance(error, ValueError):
                 raise  # ours: a value of the wrong type, found before anything was sent
             if may_have_happened(error):
-                connection.terminate()  # never wait for a server that does not answer
+                # Never wait for a server that does not answer. A lost connection left the pool by itself.
+                with contextlib.suppress(asyncpg.InterfaceError):
+                    connection.terminate()
             raise translated(error, name) from error
         finally:
-            await pool.release(connection, timeout=self._timeout_seconds)
+            # Waits for the end of a cancelled statement; a connection that cannot be given back was cut instead.
+            with contextlib.suppress(asyncpg.PostgresError, *_LOST_ANSWER):
+                await pool.release(connection, timeout=self._timeout_seconds)
 
 
 def session_settings(settings: PostgresSettings) -> dict[str, str]:

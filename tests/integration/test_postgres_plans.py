@@ -1,0 +1,120 @@
+"""What only Postgres shows of the store: plans that need no statistics, updates that stay in their page."""
+
+import re
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from saga.adapters.postgres import PostgresSettings, PostgresStore, open_store
+from saga.adapters.postgres.connection import session_settings, statement
+from saga.adapters.postgres.listing import filtered
+from saga.ports import Batch, SagaFilter
+from tests.conformance.store.places import advance, started, view
+
+HOT_SHARE_MIN = 0.99
+ROUNDS = 120
+ROWS_WITHOUT_STATISTICS = 20_000
+ENGINE_STATEMENTS = ("commit", "load", "find", "claim", "rearm", "dispatched", "history", "parked")
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[PostgresStore]:
+    """A store with tables."""
+    store = await open_store(database)
+    await store.migrate()
+    yield store
+    await store.close()
+
+
+async def plan(dsn: str, sql: str) -> str:
+    """The generic plan under the settings of the store's own sessions."""
+    session = session_settings(PostgresSettings()) | {"plan_cache_mode": "force_generic_plan"}
+    connection = await asyncpg.connect(dsn, server_settings=session)
+    count = max((int(number) for number in re.findall(r"\$(\d+)", sql)), default=0)
+    arguments = f"({', '.join(['null'] * count)})" if count else ""
+    await connection.execute(f"prepare asked as {sql}")
+    lines = await connection.fetch(f"explain execute asked{arguments}")
+    await connection.close()
+    return "\n".join(line[0] for line in lines)
+
+
+async def fill(dsn: str) -> None:
+    """Many rows the planner has never looked at."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("alter table sagas set (autovacuum_enabled = false)")
+    await connection.execute("alter table history set (autovacuum_enabled = false)")
+    await connection.execute(
+        "insert into sagas (id, name, start_key, input_hash, root, definition, version, status, wait_kind, wait_text,"
+        " tags) select gen_random_uuid(), 'order', n::text, '', gen_random_uuid(), 'd', 1, 'completed', '', '', '{}'"
+        f" from generate_series(1, {ROWS_WITHOUT_STATISTICS}) n"
+    )
+    await connection.execute("insert into history (saga, version, cause, data) select id, 1, '', '' from sagas")
+    await connection.close()
+
+
+@pytest.mark.parametrize("rows", ["none", "many"])
+async def test_the_engine_never_scans_a_table(store: PostgresStore, database: str, rows: str) -> None:
+    """Empty or full, and without statistics, each statement of the engine goes by an index."""
+    if rows == "many":
+        await fill(database)
+    for name in ENGINE_STATEMENTS:
+        found = await plan(database, statement(name).rstrip(";\n "))
+        assert "Seq Scan" not in found, f"{name}:\n{found}"
+
+
+async def test_the_tail_is_read_by_the_primary_key(store: PostgresStore, database: str) -> None:
+    """Saga and version both narrow the index, for each saga asked for."""
+    await fill(database)
+    found = await plan(database, statement("load").rstrip(";\n "))
+    assert re.search(r"Index Scan (using|on) history_pkey", found)
+    assert "Index Cond: ((saga = s.id) AND (version > r.since))" in found
+    assert "Index Scan using sagas_pkey on sagas" in found
+
+
+async def test_lists_of_few_go_by_the_index_of_what_is_asked(store: PostgresStore, database: str) -> None:
+    """Looking for the three that are parked does not read the finished ones."""
+    await fill(database)
+    await started(store, 3, view=view("parked", "person", team="a"))
+    connection = await asyncpg.connect(database)
+    await connection.execute("analyze sagas")
+    for where, index in (
+        (SagaFilter(statuses=("parked",)), "sagas_status"),
+        (SagaFilter(wait_kind="person"), "sagas_wait_kind"),
+        (SagaFilter(tags={"team": "a"}), "sagas_tags"),
+    ):
+        sql, arguments = filtered(statement("sagas"), where)
+        lines = await connection.fetch(f"explain {sql}", *arguments)
+        assert index in "\n".join(line[0] for line in lines)
+    await connection.close()
+
+
+async def test_ordinary_hops_stay_in_their_page(store: PostgresStore, database: str) -> None:
+    """At least 99 of 100 updates write no index: neither the wait text nor unchanged tags cost one."""
+    sagas = await started(store, 200, view=view(team="a"))
+    for version in range(1, ROUNDS + 1):
+        for first in range(0, len(sagas), 50):
+            shown = view(wait_text=f"reply due from step {version % 7}", team="a")
+            batch = [advance(saga, version, b"x" * 300, view=shown) for saga in sagas[first : first + 50]]
+            assert len((await store.commit(Batch(advances=batch))).sagas) == 50
+    await store.dispatched(dict.fromkeys(sagas, ROUNDS))
+    await store.close()  # a session that ends reports what it counted
+    connection = await asyncpg.connect(database)
+    counted = "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = 'sagas'"
+    updated = hot = 0
+    while updated < len(sagas) * (ROUNDS + 1):
+        [(updated, hot)] = await connection.fetch(counted)
+    await connection.close()
+    assert hot / updated >= HOT_SHARE_MIN
+
+
+async def test_a_commit_shows_its_transaction(store: PostgresStore, database: str) -> None:
+    """Who reads along needs the transaction of each row, and a start that rolled back leaves no gap to wait for."""
+    await started(store)
+    await started(store, 2)
+    connection = await asyncpg.connect(database)
+    rows = await connection.fetch("select tx, count(*) as rows from history group by tx order by tx")
+    oldest = await connection.fetchval("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+    await connection.close()
+    assert [row["rows"] for row in rows] == [1, 2]
+    assert rows[-1]["tx"] < oldest
