@@ -35,12 +35,15 @@ class Connection:
         self._settings = settings
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="saga-sqlite")
         self._open: sqlite3.Connection | None = None
+        self._closed = False
 
     async def call(self, work: Callable[[sqlite3.Connection], T], *, writes: bool = False) -> T:
         """Run `work` in one transaction, on the thread.
 
         Raises Unavailable, SchemaMismatch, and CommitUnknown for a write that the deadline overtook.
         """
+        if self._closed:
+            raise Unavailable(f"sqlite: {self._path} was closed")
         turn = asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, writes)
         try:
             return await asyncio.wait_for(turn, self._settings.call_timeout.total_seconds())
@@ -50,8 +53,10 @@ class Connection:
 
     async def close(self) -> None:
         """Close the file after the calls that are waiting; what was in `:memory:` is gone."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+            self._thread.shutdown(wait=False)
 
     def _transact(self, work: Callable[[sqlite3.Connection], T], writes: bool) -> T:  # noqa: FBT001 - by position only
         try:

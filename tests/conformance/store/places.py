@@ -57,7 +57,7 @@ def view(status: str = "running", wait_kind: str = "reply", wait_text: str = "",
 def new_saga(**changes: Any) -> NewSaga:
     """A start with an id and a key of its own."""
     saga = changes.pop("saga", None) or ids.saga()
-    values = {
+    values: dict[str, Any] = {
         "saga": saga,
         "name": "order",
         "start_key": f"k:{next(_numbers)}",

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from saga.core.errors import SchemaMismatch
-from saga.ports import Batch, SagaFilter
+from saga.ports import Batch, SagaFilter, Unavailable
 from tests.conformance.store.places import Place, new_saga
 
 MIGRATE = """
@@ -96,3 +96,19 @@ async def test_a_store_without_tables_says_how_to_make_them(empty_place: Place) 
         with pytest.raises(SchemaMismatch, match="saga db migrate"):
             await call
     await empty_place.close()
+
+
+async def test_a_closed_store_may_be_closed_again(place: Place) -> None:
+    """Shutdown paths meet: the second close does nothing."""
+    store = await place.open()
+    await store.close()
+    await store.close()
+
+
+@on_databases
+async def test_a_closed_store_is_unavailable(place: Place) -> None:
+    """A call after the end says so."""
+    store = await place.open()
+    await store.close()
+    with pytest.raises(Unavailable):
+        await store.sagas(SagaFilter())
