@@ -2,28 +2,25 @@
 
 from typing import Final
 
-EXCHANGE_START: Final = "saga.start"
-EXCHANGE_COMMANDS: Final = "saga.commands"
-EXCHANGE_REPLIES: Final = "saga.replies"
-EXCHANGE_SIGNALS: Final = "saga.signals"
-EXCHANGE_CONTROL: Final = "saga.control"
-EXCHANGE_RESULTS: Final = "saga.results"
-EXCHANGE_EVENTS: Final = "saga.events"
-EXCHANGE_PARKING: Final = "saga.parking"
-EXCHANGE_DEAD: Final = "saga.dead"
+from saga.core import topology
+from saga.core.topology import command_queue as command_queue
 
-QUEUE_START: Final = "saga.start"
-QUEUE_REPLIES: Final = "saga.replies"
-QUEUE_SIGNALS: Final = "saga.signals"
-QUEUE_CONTROL: Final = "saga.control"
-QUEUE_PARKING: Final = "saga.parking"
-QUEUE_DEAD: Final = "saga.dead"
+EXCHANGE_START: Final = topology.START
+EXCHANGE_COMMANDS: Final = topology.COMMANDS
+EXCHANGE_REPLIES: Final = topology.REPLIES
+EXCHANGE_SIGNALS: Final = topology.SIGNALS
+EXCHANGE_CONTROL: Final = topology.CONTROL
+EXCHANGE_RESULTS: Final = topology.RESULTS
+EXCHANGE_EVENTS: Final = topology.EVENTS
+EXCHANGE_PARKING: Final = topology.PARKING
+EXCHANGE_DEAD: Final = topology.DEAD
 
-
-def command_queue(service: str) -> str:
-    """The queue all consumers of one service share."""
-    return f"saga.commands.{service}"
-
+QUEUE_START: Final = topology.START
+QUEUE_REPLIES: Final = topology.REPLIES
+QUEUE_SIGNALS: Final = topology.SIGNALS
+QUEUE_CONTROL: Final = topology.CONTROL
+QUEUE_PARKING: Final = topology.PARKING
+QUEUE_DEAD: Final = topology.DEAD
 
 VERB_CANCEL: Final = "cancel"
 TYPE_CANCEL: Final = "saga.cancel.v1"
