@@ -57,7 +57,7 @@ def _unraised(blocks: tuple[Block, ...]) -> list[Problem]:
             case Attempt():
                 possible = raised(block.body)
                 for reason in block.on:
-                    if reason not in possible:
+                    if block.body and reason not in possible:
                         known = ", ".join(sorted(possible)) or "nothing"
                         text = f"on names {reason}, which no step inside can raise (they raise {known})"
                         found.append(Problem(block.path, text, f"remove {reason} from on="))

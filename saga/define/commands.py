@@ -8,7 +8,7 @@ import msgspec
 from saga.contract import Command, Contract, Effect, contract_of
 from saga.core.definition import CommandTemplate
 from saga.define.placeholder import Placeholder, PlaceholderMisuse, references, show
-from saga.define.recorded import Site
+from saga.define.recorded import Site, literal
 from saga.define.shapes import may_be_null, struct_fields
 from saga.define.values import Values
 from saga.define.words import no_undo
@@ -45,10 +45,9 @@ def contract_at(values: Values, command: object, place: str) -> Contract | None:
 
 
 def template(values: Values, command: object, site: Site) -> CommandTemplate:
-    """A command to send, with the contract it relies on."""
-    contract = contract_at(values, command, site.place)
-    if contract is None:
-        contract = Contract("unknown", "Unknown", 1, Effect.AT_MOST_ONCE, msgspec.Struct, (), timedelta(0))
+    """A command to send, with the contract it relies on; of nobody, and a problem, when it is no command."""
+    known = contract_at(values, command, site.place)
+    contract = known or Contract("unknown", "Unknown", 1, Effect.AT_MOST_ONCE, msgspec.Struct, (), timedelta(0))
     return CommandTemplate(
         service=contract.service,
         name=contract.name,
@@ -57,7 +56,7 @@ def template(values: Values, command: object, site: Site) -> CommandTemplate:
         reply=contract.reply_type_name,
         failures=tuple(failure.__name__ for failure in contract.failures),
         remembers=contract.remembers,
-        body=values.expression(command, Any, site),
+        body=values.expression(command, Any, site) if known else literal(None),
     )
 
 
@@ -73,8 +72,8 @@ def undoing(values: Values, site: Site, action: CommandTemplate, undo: object, u
     _check_reply(values, path, undo, unknown)
     known = template(values, undo, site.at(".undo"))
     doubt = None if unknown is None else template(values, unknown, site.at(".unknown"))
-    for place, command in ((f"{path}.undo", known), (f"{path}.unknown", doubt)):
-        if command is not None:
+    for place, command, given in ((f"{path}.undo", known, undo), (f"{path}.unknown", doubt, unknown)):
+        if command is not None and contract_at(values, given, place) is not None:
             _check_undo(values, place, action, command)
     return Undo(known, doubt)
 

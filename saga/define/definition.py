@@ -59,15 +59,15 @@ def define(
         header = _Header(name=name, version=version, deadline=deadline)
         problems = [*_header_problems(header), *silent_decisions(function)]
         ends = _ends(header, function, problems)
-        compiled = _written(header, function, ends, problems)
-        first = core.canonical(compiled)
+        first = core.canonical(_written(header, function, ends, problems))
         second = core.canonical(_written(header, function, ends, problems))
         if first != second:
             place = first_difference(msgspec.json.decode(first), msgspec.json.decode(second))
             reason = "two builds differ: the function uses the clock, chance, or something that changes"
             problem = Problem(place, reason, "pass such values in the input, or let a participant make them")
             raise DefinitionError(header.title, (problem,))
-        return Definition(name, version, core.content_hash(first), first, compiled, *ends)
+        # Fields stand in the order of the stored bytes: every process must render the same body for a key.
+        return Definition(name, version, core.content_hash(first), first, core.decode(first), *ends)
 
     return build
 

@@ -80,19 +80,21 @@ def explained_steps(definition: Definition) -> tuple[ExplainedStep, ...]:
 def explain_data(definition: Definition) -> dict[str, Any]:
     """The explanation as JSON-able data."""
     steps = explained_steps(definition)
-    data: dict[str, Any] = msgspec.to_builtins(
-        {
-            "name": definition.name,
-            "version": definition.version,
-            "hash": content_hash(canonical(definition)),
-            "input": definition.input_type,
-            "output": definition.output_type,
-            "deadline": definition.deadline,
-            "pivot": [step.path for step in steps if step.kind is StepKind.PIVOT],
-            "reads": definition.reads,
-            "steps": steps,
-            "lints": lint(definition),
-        }
+    data: dict[str, Any] = msgspec.json.decode(
+        msgspec.json.encode(
+            {
+                "name": definition.name,
+                "version": definition.version,
+                "hash": content_hash(canonical(definition)),
+                "input": definition.input_type,
+                "output": definition.output_type,
+                "deadline": definition.deadline,
+                "pivot": [step.path for step in steps if step.kind is StepKind.PIVOT],
+                "reads": definition.reads,
+                "steps": steps,
+                "lints": lint(definition),
+            }
+        )
     )
     return data
 

@@ -195,6 +195,6 @@ def _reasons(builder: Builder, name: str, on: Sequence[type[Failure] | On]) -> t
         if code in reasons:
             builder.bad(name, f"on names {code} twice", "name it once")
         reasons.append(code)
-    if not reasons:
+    if not on:
         builder.bad(name, "on=[] reacts to nothing", "on=[CardDeclined, On.EXHAUSTED]")
     return tuple(reasons)

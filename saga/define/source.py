@@ -30,7 +30,7 @@ def silent_decisions(function: Callable[..., object]) -> list[Problem]:
             f"'{ast.unparse(node)}' is decided while the definition is built, whatever the value will be",
             _FIX,
         )
-        for node in _silent(tree)
+        for node in sorted(_silent(tree), key=lambda node: (node.lineno, node.col_offset))
     ]
 
 
