@@ -66,13 +66,15 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'saga' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES.get(name, "saga.define")), name)
-    if name != "define":  # the subpackage of that name is bound by the import itself; it can be called
-        globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # checkers go by the imports above, and find a name that is misspelt
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module 'saga' has no attribute {name!r}")
+        value = getattr(import_module(_HOMES.get(name, "saga.define")), name)
+        if name != "define":  # the subpackage of that name is bound by the import itself; it can be called
+            globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
