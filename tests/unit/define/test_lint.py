@@ -1,0 +1,92 @@
+"""Advice: what can run, but not as well as it could."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from saga import Command, Effect, On, Saga, command, define, no_undo
+from tests.typing import orders as c
+
+
+@command(service="payments", effect=Effect.AT_MOST_ONCE)
+class ChargeOnce(Command[c.Done], frozen=True):
+    """A doubt about it goes to a person."""
+
+
+@command(service="payments", effect=Effect.INBOX, remembers=timedelta(days=8))
+class ChargeBriefly(Command[c.Done], frozen=True):
+    """Its service forgets soon."""
+
+
+@command(service="payments", effect=Effect.INBOX)
+class Unwind(Command[c.Done], frozen=True):
+    """Undoes either."""
+
+    note: str | None = None
+
+
+def charge(s: Any, o: Any, **words: Any) -> None:
+    """A step that may be refused."""
+    s.step("charge", c.ChargeCard(order_id=o.order_id, amount=o.total), **{"undo": Unwind(note="x"), **words})
+
+
+def irreversible(s: Any, o: Any) -> None:
+    s.step("reserve", c.ReserveStock(order_id=o.order_id, lines=o.lines), undo=no_undo("stays"))
+    charge(s, o)
+
+
+def doubtful(s: Any, o: Any) -> None:
+    s.step("once", ChargeOnce(), undo=Unwind(note="x"))
+    s.pivot("book", c.BookCourier(order_id=o.order_id, carrier="x"))
+
+
+def empty_undo(s: Any, o: Any) -> None:
+    charge(s, o, undo=Unwind(), unknown=Unwind())
+
+
+def too_long(s: Any, o: Any) -> None:
+    charge(s, o, within=timedelta(hours=20))
+    with s.when(o.gift) as gift:
+        s.read("a", c.QuoteCourier(address=o.address), within=timedelta(hours=5))
+    with gift.otherwise():
+        s.read("b", c.QuoteCourier(address=o.address), within=timedelta(hours=1))
+
+
+def forgotten(s: Any, _: Any) -> None:
+    s.step("brief", ChargeBriefly(), undo=Unwind(note="x"))
+
+
+def overruled(s: Any, o: Any) -> None:
+    with s.attempt("pay", on=[On.EXHAUSTED]):
+        charge(s, o, on_exhausted=On.COMPENSATE)
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "reason"),
+    [
+        (irreversible, "reserve", "is never undone (stays), but 'charge' (CardDeclined, LimitReached) may still fail"),
+        (doubtful, "once", "is at_most_once: a lost reply puts it before an operator, with 'book' (CourierRefused)"),
+        (empty_undo, "charge.undo.note", "is null in every case"),
+        (too_long, "t", "may take 1 day, 1:00:00 together (within=), longer than its deadline"),
+        (forgotten, "brief", "may be undone after 2 days, 0:00:00, but 'payments' knows its key for 1 day"),
+        (overruled, "charge", "has no effect: the attempt 'pay' reacts to it"),
+    ],
+)
+def test_advice_names_place_reason_and_fix(body: Callable[[Any, Any], None], place: str, reason: str) -> None:
+    """One piece of advice, which refuses nothing."""
+
+    def written(s: Saga, order: c.PlaceOrder) -> None:
+        body(s, order)
+
+    deadline = timedelta(days=2 if body is forgotten else 1)
+    [problem] = define("t", version=1, deadline=deadline)(written).lints
+    assert (problem.kind, problem.place) == ("lint", place)
+    assert reason in problem.reason
+    assert problem.fix
+
+
+def test_a_definition_by_the_book_gets_no_advice() -> None:
+    """The reference order."""
+    assert c.order.lints == ()
