@@ -49,4 +49,4 @@ class MailRoom:
                     raise RetryLater(str(reason), code="not-sent") from reason
                 await asyncio.sleep(self._pause.total_seconds())
             else:
-                return MailSent(mail_id=mail["Message-ID"])
+                return MailSent(mail_id=str(mail["Message-ID"]))  # the header is a str of its own class

@@ -204,6 +204,21 @@ async def test_a_booking_without_an_answer_is_found_by_the_probe(
     assert msgspec.json.decode(again.body)["tracking"] == booking["tracking"]
 
 
+async def test_a_mail_is_sent_once_however_often_it_is_asked_for(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repeat is answered from the inbox, with the id of the mail that was sent."""
+    with running("mailsink", tmp_path / "books") as sink:
+        monkeypatch.setenv("SAGA_SMTP_URL", f"smtp://{sink.host}:{sink.port}")
+        service = await Service(notifications.participant(), place).open()
+        first = await service.do(MAIL)
+        again = await service.do(MAIL, attempt=2)
+        await service.database.close()
+    assert (first.outcome, first.effect, again.effect) == (Outcome.OK, ReplyEffect.APPLIED, ReplyEffect.REPLAYED)
+    (mail,) = read(tmp_path / "books", "mail")
+    assert msgspec.json.decode(again.body) == {"mail_id": mail["message_id"]}
+
+
 async def test_a_mail_in_doubt_is_not_sent_again(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server takes the mail and hangs up: every later delivery is refused as in doubt, and the mail stays one."""
     with running("mailsink", tmp_path / "books", "--drop-after-rate", "1") as sink:
