@@ -9,6 +9,7 @@ import pytest
 from saga.ports import Batch, Store
 from tests.conformance.store.places import (
     FUTURE,
+    PAST,
     WEIRD_TEXTS,
     advance,
     changed,
@@ -166,6 +167,10 @@ async def test_three_writers_neither_fork_nor_block(place_stores: list[Store]) -
             data = b"%d/%d" % (number, turn)
             done = await store.commit(Batch(advances=[advance(saga, known[saga], data) for saga in chosen]))
             won.extend((saga, known[saga] + 1) for saga in done.sagas)
+            # What else an orchestrator writes to the same rows, in another order.
+            await store.dispatched({saga: known[saga] for saga in reversed(chosen)})
+            await store.rearm({saga: (known[saga], PAST) for saga in chosen})
+            await store.claim(10, 0)
 
     await asyncio.wait_for(asyncio.gather(*itertools.starmap(write, enumerate(place_stores))), 60)
     assert len(won) == len(set(won))
