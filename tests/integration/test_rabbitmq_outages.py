@@ -25,6 +25,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbit]:
     path: Path = tmp_path_factory.mktemp("broker") / "definitions.json"
     path.write_bytes(definitions_file(TOPOLOGY, vhost="/", password_hashes={"guest": password_hash("guest", b"salt")}))
     with PrivateRabbit(definitions=path) as broker:
+        broker.keep_declarations()
         yield broker
 
 
@@ -176,6 +177,7 @@ async def test_a_wiped_broker_is_used_again_once_its_queues_are_back(
     """Everything is lost but the definitions, and nobody has to restart a consumer."""
     await confirmed(bus, 1)
     await asyncio.to_thread(broker.wipe)
+    await asyncio.to_thread(broker.keep_declarations)
     await confirmed(bus, 2)
     await receive(subscription, {"m-2"})
 
@@ -189,5 +191,6 @@ async def test_a_node_whose_data_is_reset_reports_its_missing_queues(
         await receive_until_it_raises(subscription)
     assert (await bus.publish([command(1)]))[0].outcome == "returned"
     await apply(broker.url, TOPOLOGY)
+    await asyncio.to_thread(broker.keep_declarations)
     await confirmed(bus, 2)
     await receive(subscription, {"m-2"})
