@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from saga.contract import Effect
 from saga.core.definition import (
     EXHAUSTED,
     Attempt,
@@ -20,6 +21,9 @@ from saga.core.definition import (
     content_hash,
 )
 from saga.define.lint import lint
+
+
+TRIED_ONCE = "It cannot be repeated: without an answer it is in doubt, and parks for an operator."
 
 
 class Undone(msgspec.Struct, frozen=True):
@@ -117,7 +121,8 @@ def explain(definition: Definition) -> str:
             lines.append(f"  undone by {step.undo}" if step.kind is StepKind.COMPENSATABLE else f"  {step.undo}")
         lines += [f"  {_sentence(step.path, consequence)}" for consequence in step.consequences]
         if not step.consequences:
-            lines.append("  It cannot fail: it is repeated until it is done.")
+            doubtful = step.effect == Effect.AT_MOST_ONCE
+            lines.append(f"  {TRIED_ONCE if doubtful else 'It cannot fail: it is repeated until it is done.'}")
     advice = lint(definition)
     lines += ["", "Advice:", *(f"  {problem}" for problem in advice)] if advice else []
     return "\n".join(lines) + "\n"
@@ -207,6 +212,8 @@ def _consequence(step: Step, reason: str, way: _Way) -> Consequence:
 
 
 def _attempts(step: Step) -> str:
+    if step.command.effect is Effect.AT_MOST_ONCE:
+        return f"tried once, {duration_text(step.timeout)}"
     retry = step.retry
     often = f"at most {retry.attempts} times" if retry.attempts is not None else "repeated"
     until = f" within {duration_text(step.within)}" if step.within else "" if retry.attempts else " until it is decided"

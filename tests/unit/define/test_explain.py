@@ -2,8 +2,9 @@
 
 import msgspec
 
-from saga.core.definition import StepKind
-from saga.define.explain import Consequence, explain, explain_data, explained_steps
+from saga.contract import Effect
+from saga.core.definition import Step, StepKind
+from saga.define.explain import TRIED_ONCE, Consequence, explain, explain_data, explained_steps
 from tests.typing.orders import order
 
 STEPS = {step.path: step for step in explained_steps(order.compiled)}
@@ -47,6 +48,18 @@ def test_the_text_reads_as_sentences() -> None:
     assert "  If quote runs out of attempts or time, it parks for an operator." in lines
     assert "  It cannot fail: it is repeated until it is done." in lines
     assert "at most 5 times within 1 h, 30 s each, waiting 1 s to 5 min" in explain(order.compiled)
+
+
+def test_a_step_that_may_not_be_repeated_says_so() -> None:
+    """`at_most_once` after the pivot is tried once; explaining it as repeated would promise a second mail."""
+    confirm = order.compiled.blocks[-1]
+    assert isinstance(confirm, Step)
+    last = msgspec.structs.replace(
+        confirm, command=msgspec.structs.replace(confirm.command, effect=Effect.AT_MOST_ONCE)
+    )
+    lines = explain(msgspec.structs.replace(order.compiled, blocks=(*order.compiled.blocks[:-1], last))).splitlines()
+    assert f"  {TRIED_ONCE}" in lines
+    assert any(line.startswith("confirm: ") and line.endswith("tried once, 30 s") for line in lines)
 
 
 def test_the_data_is_json() -> None:
