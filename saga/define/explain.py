@@ -22,7 +22,6 @@ from saga.core.definition import (
 )
 from saga.define.lint import lint
 
-
 TRIED_ONCE = "It cannot be repeated: without an answer it is in doubt, and parks for an operator."
 
 
