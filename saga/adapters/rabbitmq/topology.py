@@ -159,7 +159,7 @@ def _put_policy(management_url: str, vhost: str, policy: Policy) -> None:
     parts = urlsplit(management_url)
     place = f"{parts.scheme}://{parts.hostname}:{parts.port or 15672}"
     if parts.scheme not in {"http", "https"}:
-        raise Unavailable(f"{management_url!r} is no http address. Fix: http://user:password@host:15672")
+        raise Unavailable(f"{place} is no http address. Fix: http://user:password@host:15672")
     login = base64.b64encode(f"{parts.username or 'guest'}:{parts.password or 'guest'}".encode()).decode()
     request = Request(  # noqa: S310 - the scheme was checked
         f"{place}/api/policies/{quote(vhost, safe='')}/{quote(policy.name, safe='')}",
