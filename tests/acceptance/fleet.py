@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tests.acceptance.audit import Kill
@@ -68,6 +68,8 @@ class Fleet:
     def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self.members: dict[str, Member] = {}
         self.kills: list[Kill] = []
+        self.revived: list[str] = []
+        """Members that ended by themselves and were started again, as a supervisor does."""
         self._folder = folder
         self._env = dict(env)
 
@@ -86,6 +88,13 @@ class Fleet:
         """Kill -9, and log it."""
         self.members[name].kill9()
         self.kills.append(Kill(process=name, at_ns=time.time_ns()))
+
+    def revive(self, names: Iterable[str]) -> None:
+        """Start those that ended by themselves: a process without a broker at its start gives up."""
+        for name in names:
+            if not self.members[name].running:
+                self.members[name].start()
+                self.revived.append(name)
 
     def stop(self) -> None:
         """Ask all to end, the newest first."""

@@ -59,18 +59,12 @@ async def run(plan: Plan, town: Town) -> Report:
         "--steal-from", *queues,
     )  # fmt: skip
     fleet.start()
-    begun = time.monotonic()
-    troubles = [asyncio.create_task(_break_broker(plan, town))]
-    if plan.kill:
-        troubles.append(asyncio.create_task(_kill_on(plan, town)))
-    while time.monotonic() < begun + plan.seconds:
-        await asyncio.sleep(0.2)
-    for trouble in troubles:
-        await trouble
+    troubles = [_break_broker(plan, town), _kill_on(plan, town)]
+    await asyncio.gather(*troubles, asyncio.sleep(plan.seconds))
     fleet.members["gremlin"].terminate()
-    fleet.start(lambda name: name not in {"gremlin", "driver"})
     await settled(town, within_seconds=SETTLE_SECONDS_MAX)
-    return judged(audit(await gather(town.places, tuple(fleet.kills))), stats, plan.minimum)
+    report = judged(audit(await gather(town.places, tuple(fleet.kills))), stats, plan.minimum)
+    return msgspec.structs.replace(report, counts={**report.counts, "ended by themselves": len(fleet.revived)})
 
 
 async def settled(town: Town, *, within_seconds: float) -> None:
@@ -78,6 +72,7 @@ async def settled(town: Town, *, within_seconds: float) -> None:
     until = time.monotonic() + within_seconds
     moving = "select count(*) from sagas where name = 'order' and status in ('running', 'compensating')"
     while time.monotonic() < until:
+        town.fleet.revive(town.pulse)
         if not town.fleet.members["driver"].running and not (await rows(town.places.store, moving))[0][0]:
             return
         await asyncio.sleep(1)
@@ -103,15 +98,17 @@ def _add_driver(plan: Plan, town: Town) -> None:
 
 
 async def _kill_on(plan: Plan, town: Town) -> None:
-    """Kill one of the six every second, and start it again."""
+    """Kill one of the six every second, and start again whatever does not run."""
     chance = random.Random(plan.seed)
     begun = time.monotonic()
     while time.monotonic() < begun + plan.seconds:
         await asyncio.sleep(KILL_EVERY_SECONDS - RESTART_AFTER_SECONDS)
-        name = chance.choice([*SERVICES, *town.orchestrators])
-        await asyncio.to_thread(town.fleet.kill, name)
-        await asyncio.sleep(RESTART_AFTER_SECONDS)
-        await asyncio.to_thread(town.fleet.members[name].start)
+        town.fleet.revive(town.pulse)
+        if plan.kill:
+            name = chance.choice(town.pulse)
+            await asyncio.to_thread(town.fleet.kill, name)
+            await asyncio.sleep(RESTART_AFTER_SECONDS)
+            await asyncio.to_thread(town.fleet.members[name].start)
 
 
 async def _break_broker(plan: Plan, town: Town) -> None:
@@ -149,7 +146,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         town.open()
         pids = {name: member.pid for name, member in town.fleet.members.items()}
-        print(f"RabbitMQ {town.rabbit.version}, PostgreSQL {town.postgres.version}, this is {os.getpid()}: {pids}")
+        print(
+            f"RabbitMQ {town.rabbit.version}, PostgreSQL {town.postgres.version}, this is {os.getpid()}: {pids}",
+            flush=True,
+        )
         report = asyncio.run(run(plan, town))
     finally:
         town.close()

@@ -41,6 +41,8 @@ class Town:
         self.folder = folder
         self.troubles = troubles
         self.orchestrators = [f"orchestrator-{number}" for number in range(1, orchestrators + 1)]
+        self.pulse = [*SERVICES, *self.orchestrators]
+        """What is killed, and kept running."""
         definitions = folder / "broker.json"
         definitions.write_bytes(_definitions())
         self.postgres = PrivatePostgres()
@@ -62,7 +64,7 @@ class Town:
             amqp = self.amqp("orchestrator")
             self.fleet.add(name, "saga.cli", "--amqp", amqp, "--store", self._databases["saga"], "run")
         self.fleet.start()
-        for name in (*SERVICES, *self.orchestrators):
+        for name in self.pulse:
             self.fleet.members[name].wait_for("started")
 
     def amqp(self, user: str) -> str:
