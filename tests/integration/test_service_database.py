@@ -19,7 +19,7 @@ from saga.adapters.system import SystemClock
 from saga.core.errors import SchemaMismatch, Unavailable
 from saga.core.messages import CommandMessage, Kind, Outcome
 from saga.participant import Participant, Serving, answer_command
-from tests.conformance.bank import Pay, World
+from tests.conformance.inbox.bank import Pay, World
 
 AnyDatabase = PostgresDatabase | SqliteDatabase
 TABLES = "-- The same file for both.\ncreate table notes (id bigint primary key, body text, raw bytea);\n"

@@ -134,11 +134,10 @@ def expected_undo(state: str, action: InboxRow | None, effect: Effect | None, ou
     if action is None:
         return UndoFromPayload() if outcome == "ok" else Tombstone()
     if state == "stale":
-        told: dict[Effect | None, object] = {
-            Effect.PROBE: ProbeAction(action),
-            Effect.PROVIDER_KEY: UndoWithStored(action, unsettled=True),
-        }
-        return told.get(effect, refusal(RefusedCode.IN_DOUBT))
+        if effect is Effect.PROBE:
+            return ProbeAction(action)
+        known = effect is Effect.PROVIDER_KEY or outcome == "ok"
+        return UndoWithStored(action, unsettled=True) if known else refusal(RefusedCode.IN_DOUBT)
     settled: dict[str, object] = {"live": Busy(), "ok": UndoWithStored(action)}
     return settled.get(state, NothingToUndo())
 
