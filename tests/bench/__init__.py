@@ -1,0 +1,1 @@
+"""Measurements by hand: `make bench`. Nothing here asserts a time."""
