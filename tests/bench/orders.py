@@ -156,10 +156,8 @@ def main() -> None:
 
 
 def _print(figures: Figures, versions: str) -> None:
-    print(
     place = f"{versions}, Python {platform.python_version()}, {os.cpu_count()} cores"
     print(f"\n{figures.orchestrators} orchestrator(s), {place}")
-    )
     print(f"  one order alone      p50 {figures.alone_p50_ms} ms, p99 {figures.alone_p99_ms} ms")
     print(f"  saturated            {figures.orders_per_second} orders/s")
     print(f"                       p50 {figures.saturated_p50_ms} ms, p99 {figures.saturated_p99_ms} ms")
