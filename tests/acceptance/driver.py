@@ -7,6 +7,7 @@ written to a log, a JSON object a line:
     {"kind": "accepted", "order", "saga", "existing", "sendings"}
     {"kind": "refused", "order", "code", "reason"}
     {"kind": "ended", "order", "saga", "status"}
+    {"kind": "cancelled", "order"}
 """
 
 import argparse
@@ -42,6 +43,8 @@ class Started:
         self.sagas: set[str] = set()
         self.refused = False
         self.ended = False
+        self.cancel_at: float | None = None
+        """When to ask for its cancellation, once; None when nobody wants that, or it was asked."""
 
 
 class Driver:
@@ -66,7 +69,7 @@ class Driver:
         for number, order in enumerate(self._orders):
             self._starts.append(Started(order, begun + seconds * number / len(self._orders)))
             self._books.write("asked", order=order.order_id, total_cents=order.total_cents, unit_count=order.unit_count)
-        while self._open() and time.monotonic() < begun + seconds + patience_seconds:
+        while self._busy() and time.monotonic() < begun + seconds + patience_seconds:
             try:
                 await self._session(begun + seconds + patience_seconds)
             except (TimeoutError, OSError, aio_pika.exceptions.AMQPError):
@@ -93,10 +96,12 @@ class Driver:
         try:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
             channel.close_callbacks.add(lambda *_: lost.set())
-            exchange = await channel.get_exchange("saga.start", ensure=False)
+            starts = await channel.get_exchange("saga.start", ensure=False)
+            controls = await channel.get_exchange("saga.control", ensure=False)
             await self._listen(await connection.channel())
-            while self._open() and time.monotonic() < until and not lost.is_set():
-                await self._send_due(exchange)
+            while self._busy() and time.monotonic() < until and not lost.is_set():
+                await self._send_due(starts)
+                await self._cancel_due(controls)
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             with contextlib.suppress(Exception):
@@ -115,6 +120,24 @@ class Driver:
                 copies = 2 if start.order.twice and not start.sendings else 1
                 start.due_at = now + self._repeat_seconds
                 await asyncio.gather(*(self._send(exchange, start) for _ in range(copies)))
+
+    async def _cancel_due(self, exchange: AbstractExchange) -> None:
+        for start in self._starts:
+            if start.cancel_at is None or start.cancel_at > time.monotonic():
+                continue
+            start.cancel_at = None
+            order = start.order.order_id
+            message = aio_pika.Message(
+                b'{"reason":"the customer changed their mind"}',
+                message_id=uuid4().hex,
+                type="saga.cancel.v1",
+                user_id=self._user,
+                headers={"saga-name": "order", "saga-key": order},
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            )
+            with contextlib.suppress(aio_pika.exceptions.DeliveryError):
+                await exchange.publish(message, "cancel", mandatory=True, timeout=BROKER_SECONDS_MAX)
+                self._books.write("cancelled", order=order)
 
     async def _send(self, exchange: AbstractExchange, start: Started) -> None:
         message_id = uuid4().hex
@@ -143,6 +166,8 @@ class Driver:
     def _note(self, start: Started, kind: str, body: dict[str, Any]) -> None:
         order, saga = start.order.order_id, body.get("saga", "")
         if kind == "saga.accepted.v1" and saga not in start.sagas:
+            if start.order.cancel_after_seconds is not None and not start.sagas:
+                start.cancel_at = time.monotonic() + start.order.cancel_after_seconds
             start.sagas.add(saga)
             existing = bool(body.get("existing", False))
             self._books.write("accepted", order=order, saga=saga, existing=existing, sendings=start.sendings)
@@ -154,7 +179,11 @@ class Driver:
             self._books.write("ended", order=order, saga=saga, status=body.get("status", ""))
 
     def _open(self) -> list[Started]:
+        """What still wants an answer."""
         return [s for s in self._starts if not s.refused and not (s.ended if self._until_ended else s.sagas)]
+
+    def _busy(self) -> bool:
+        return bool(self._open()) or any(start.cancel_at is not None for start in self._starts)
 
 
 async def _run(given: argparse.Namespace) -> None:

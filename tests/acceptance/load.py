@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+CANCEL_SECONDS_MAX = 0.6
 COUNTRIES = ("NL", "BE", "DE", "FR")
 PRODUCTS_COUNT = 50
 
@@ -24,6 +25,8 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
     """Refused by the carrier by its address, on top of what the carrier refuses by its settings."""
     twice: float = 0.05
     """Started twice at once."""
+    cancelled: float = 0.12
+    """Cancelled soon after they are accepted: what is in flight then is undone without being known."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     total_cents: int
     unit_count: int
     twice: bool
+    cancel_after_seconds: float | None
+    """After it is accepted."""
 
 
 def order_of(run: str, number: int, mix: Mix, seed: int = 0) -> Order:
@@ -65,6 +70,7 @@ def order_of(run: str, number: int, mix: Mix, seed: int = 0) -> Order:
         total_cents=total_cents,
         unit_count=sum(pieces.values()),
         twice=chance.random() < mix.twice,
+        cancel_after_seconds=chance.random() * CANCEL_SECONDS_MAX if chance.random() < mix.cancelled else None,
     )
 
 

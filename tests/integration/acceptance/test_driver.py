@@ -59,7 +59,7 @@ async def engine(vhost: str) -> AsyncIterator[DeafEngine]:
 
 async def test_every_start_is_repeated_until_it_is_answered(engine: DeafEngine, vhost: str, tmp_path: Path) -> None:
     """An engine that does not hear the first of each start still gets every order, and the log says so."""
-    orders = [order_of("run", number, Mix(twice=0)) for number in range(10)]
+    orders = [order_of("run", number, Mix(twice=0, cancelled=0)) for number in range(10)]
     driver = Driver(vhost, orders, Books(tmp_path / "log"), repeat_seconds=0.2, until_ended=True)
     counts = await driver.run(seconds=0.5, patience_seconds=20)
     assert (counts["asked"], counts["accepted"], counts["refused"], counts["open"]) == (10, 9, 1, 0)
@@ -72,9 +72,25 @@ async def test_every_start_is_repeated_until_it_is_answered(engine: DeafEngine, 
     assert {line["code"] for line in read(tmp_path / "log", "refused")} == {"invalid-input"}
 
 
+async def test_some_customers_change_their_mind(engine: DeafEngine, vhost: str, tmp_path: Path) -> None:
+    """A share of the orders is cancelled once, by name and business key, after it was accepted."""
+    orders = [order_of("run", number, Mix(twice=0, cancelled=1)) for number in range(3)]
+    driver = Driver(vhost, orders, Books(tmp_path / "log"), repeat_seconds=0.2, until_ended=False)
+    await driver.run(seconds=0.1, patience_seconds=20)
+    queue = await engine.channel.get_queue("saga.control", ensure=False)
+    asked = [await queue.get(no_ack=True, timeout=5) for _ in orders]
+    assert sorted(str(message.headers["saga-key"]) for message in asked) == [order.order_id for order in orders]
+    assert {(m.routing_key, m.type, m.user_id, m.headers["saga-name"]) for m in asked} == {
+        ("cancel", "saga.cancel.v1", "guest", "order")
+    }
+    assert len(read(tmp_path / "log", "cancelled")) == 3
+
+
 async def test_it_waits_for_a_broker_without_topology(vhost: str, tmp_path: Path) -> None:
     """Where the exchanges are missing, as after a wipe, it tries again until they are there."""
-    driver = Driver(vhost, [order_of("run", 1, Mix())], Books(tmp_path / "log"), repeat_seconds=0.2, until_ended=False)
+    driver = Driver(
+        vhost, [order_of("run", 1, Mix(cancelled=0))], Books(tmp_path / "log"), repeat_seconds=0.2, until_ended=False
+    )
     running = asyncio.ensure_future(driver.run(seconds=0, patience_seconds=30))
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(asyncio.shield(running), 1)
