@@ -2,76 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol
 
-import aio_pika
 import pytest
 
-from saga.adapters.memory.bus import MemoryBroker
-from saga.adapters.rabbitmq import RabbitBus
-from saga.adapters.rabbitmq.topology import apply
 from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX
-from saga.core.topology import Topology, wanted_topology
 from saga.ports import Bus, Delivery, MissingQueue, Outgoing, Subscription, Unavailable
+from tests.conformance.bus_worlds import TOPOLOGY, USER, MemoryWorld, RabbitWorld, ResultsBus, World
 
 PAYMENTS, SHIPPING = "saga.commands.payments", "saga.commands.shipping"
-USER = "guest"
-TOPOLOGY = wanted_topology(["payments", "shipping"])
 SOON_SECONDS = 10.0
 QUIET_SECONDS = 0.3
-
-
-class ResultsBus(Bus, Protocol):
-    """What the adapters offer callers beyond the port."""
-
-    async def declare_results(self, client: str) -> tuple[str, str]: ...
-
-
-class World(Protocol):
-    """A broker of its own for one test."""
-
-    async def bus(self) -> ResultsBus: ...
-    async def apply(self, topology: Topology) -> None: ...
-    async def delete_queue(self, name: str) -> None: ...
-    async def close(self) -> None: ...
-
-
-class MemoryWorld:
-    def __init__(self) -> None:
-        self.broker = MemoryBroker(TOPOLOGY)
-
-    async def bus(self) -> ResultsBus:
-        return self.broker.bus(USER)
-
-    async def apply(self, topology: Topology) -> None:
-        self.broker.apply(topology)
-
-    async def delete_queue(self, name: str) -> None:
-        self.broker.delete_queue(name)
-
-    async def close(self) -> None:
-        return None
-
-
-class RabbitWorld:
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.open: list[RabbitBus] = []
-
-    async def bus(self) -> ResultsBus:
-        self.open.append(await RabbitBus.open(self.url, name="conformance"))
-        return self.open[-1]
-
-    async def apply(self, topology: Topology) -> None:
-        await apply(self.url, topology)
-
-    async def delete_queue(self, name: str) -> None:
-        async with await aio_pika.connect(self.url) as connection, connection.channel() as channel:
-            await channel.queue_delete(name)
-
-    async def close(self) -> None:
-        for bus in self.open:
-            await bus.close()
 
 
 @pytest.fixture(params=["memory", "rabbitmq"])
