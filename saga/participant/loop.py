@@ -52,6 +52,7 @@ class _Desk:
         self._answered: list[Answered] = []
         self._news = asyncio.Event()
         self._pause_seconds = 0.0
+        self._pause: asyncio.Future[None] | None = None
         self._draining = False
 
     async def take(self) -> None:
@@ -60,15 +61,14 @@ class _Desk:
             try:
                 deliveries = await self._subscription.receive()
             except Unavailable as away:
-                log.warning("participant.broker_away", extra={"reason": str(away)})
-                await self._back_off()
+                await self._back_off(str(away))
                 continue
             for delivery in deliveries:
                 task = asyncio.create_task(self._work(delivery))
                 self._working.add(task)
                 task.add_done_callback(self._working.discard)
-            if self._pause_seconds:
-                await self._serving.clock.sleep(self._pause_seconds)
+            if self._pause is not None:  # take no more of what would only come back
+                await asyncio.wait([self._pause])
 
     async def send(self) -> None:
         """Publish what has gathered while the last batch was on its way; returns once everything is drained."""
@@ -87,12 +87,14 @@ class _Desk:
                 await _cancelled(*late)
         self._draining = True
         self._news.set()
+        if self._pause is not None:
+            self._pause.cancel()
 
     async def _work(self, delivery: Delivery) -> None:
         async with self._turns:
             answered = await answer_delivery(self._serving, delivery)
         if not answered.messages:  # the database is away: given back at once it would come back at once
-            await self._back_off()
+            await self._back_off(answered.problem)
         self._answered.append(answered)
         self._news.set()
 
@@ -101,14 +103,22 @@ class _Desk:
             return
         published = await publish_answers(self._bus, self._subscription, batch)
         if published.problem and not self._draining:
-            await self._back_off()
+            await self._back_off(published.problem)
         elif published.acked:
             self._pause_seconds = 0.0
 
-    async def _back_off(self) -> None:
-        """Wait, longer each time until something works again."""
-        self._pause_seconds = min(max(self._pause_seconds * 2, PAUSE_FIRST_SECONDS), PAUSE_MAX_SECONDS)
-        await self._serving.clock.sleep(self._pause_seconds)
+    async def _back_off(self, reason: str) -> None:
+        """Wait, longer each time until something works again. All that fail meanwhile share one wait."""
+        if self._pause is None:
+            self._pause_seconds = min(max(self._pause_seconds * 2, PAUSE_FIRST_SECONDS), PAUSE_MAX_SECONDS)
+            about = {"service": self._serving.participant.service, "reason": reason, "seconds": self._pause_seconds}
+            log.warning("participant.waits", extra=about)
+            self._pause = asyncio.ensure_future(self._serving.clock.sleep(self._pause_seconds))
+            self._pause.add_done_callback(self._pause_ended)
+        await asyncio.wait([self._pause])
+
+    def _pause_ended(self, _: object) -> None:
+        self._pause = None
 
 
 async def _subscribed(serving: Serving, bus: Bus, stop: asyncio.Event) -> Subscription | None:

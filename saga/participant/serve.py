@@ -26,6 +26,8 @@ class Answered(msgspec.Struct, frozen=True):
     delivery: Delivery
     messages: tuple[Outgoing, ...]
     """Empty: nothing was begun, give it back."""
+    problem: str = ""
+    """Why it is given back, for people."""
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -51,8 +53,7 @@ async def answer_delivery(serving: Serving, delivery: Delivery) -> Answered:
     try:
         return Answered(delivery, (reply_to_wire(await answer_command(serving, command)),))
     except Unavailable as away:
-        log.warning("participant.database_away", extra={"service": serving.participant.service, "reason": str(away)})
-        return Answered(delivery, ())
+        return Answered(delivery, (), str(away))
 
 
 async def publish_answers(bus: Bus, subscription: Subscription, answered: Sequence[Answered]) -> Published:
@@ -72,10 +73,8 @@ async def publish_answers(bus: Bus, subscription: Subscription, answered: Sequen
             acked.append(one.delivery)
         else:
             released.append(one.delivery)
-            problem = problem if failed is None else f"{failed.outcome}: {failed.detail}"
+            problem = one.problem if failed is None else f"an answer was not sent, {failed.outcome}: {failed.detail}"
     await subscription.settle(acked, released)
-    if problem:
-        log.warning("participant.answers_not_sent", extra={"count": len(released), "reason": problem})
     return Published(len(acked), len(released), problem)
 
 
