@@ -7,7 +7,7 @@ import aio_pika
 import pytest
 from pamqp.common import FieldTable
 
-from saga.adapters.rabbitmq import RabbitBus
+from saga.adapters.rabbitmq import RabbitBus, consuming, publishing
 from saga.adapters.rabbitmq.topology import apply, missing
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.topology import Exchange, Queue, Topology, seen_by_participant, wanted_topology
@@ -173,6 +173,42 @@ async def test_a_queue_that_is_full_and_refuses_makes_the_message_unknown(bus: R
     assert sent[0].outcome == "confirmed"
     assert sent[-1].outcome == "unknown"
     assert "nack" in sent[-1].detail
+
+
+async def test_a_consumer_the_broker_forgot_is_noticed_and_restored(
+    bus: RabbitBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even without a word from the broker: a queue with messages and no delivery to us is looked at."""
+    monkeypatch.setattr(consuming, "PROBE_SECONDS", 0.2)
+    subscription = await bus.consume(QUEUE, 10)
+    assert isinstance(subscription, consuming.RabbitSubscription)
+    assert subscription._channel is not None
+    await subscription._channel.basic_cancel(f"saga.{QUEUE}")  # behind its back
+    await confirmed(bus, 1)
+    assert [one.message_id for one in await receive(subscription, 1)] == ["m-1"]
+
+
+async def test_a_channel_whose_confirms_stay_away_is_replaced(bus: RabbitBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or an id whose confirm was lost inside the broker could never be sent again."""
+    await confirmed(bus, 1)
+    channel = bus._publisher._channel
+    assert channel is not None
+    monkeypatch.setattr(publishing, "STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(channel, "_confirm", lambda *_: None)
+    bus._publisher._deadline_seconds = 0.3
+    assert [sent.outcome for sent in await bus.publish([command(2)])] == ["unknown"]
+    assert [sent.outcome for sent in await bus.publish([command(2)])] == ["unknown"]  # held back
+    await asyncio.sleep(0.1)
+    bus._publisher._deadline_seconds = SOON_SECONDS
+    assert [sent.outcome for sent in await bus.publish([command(2)])] == ["confirmed"]
+    assert bus._publisher._channel is not channel
+
+
+@pytest.mark.parametrize("url", ["localhost:5672", "http://localhost", "amqp://"])
+async def test_an_address_that_can_never_work_is_the_operators_mistake(url: str) -> None:
+    """Waiting would not help, so it is no Unavailable."""
+    with pytest.raises(ValueError, match="Fix: amqp://"):
+        await RabbitBus.open(url, name="test")
 
 
 async def test_a_login_that_is_refused_names_the_place_and_the_fix(url: str) -> None:

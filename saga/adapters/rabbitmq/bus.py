@@ -59,7 +59,7 @@ class RabbitBus:
             if self._consume_link is None:
                 self._consume_link = await Link.open(self._url, name=f"{self._name} consume")
         subscription = await RabbitSubscription.open(self._consume_link, queue, prefetch)
-        self._subscriptions.append(subscription)
+        self._subscriptions = [one for one in self._subscriptions if not one.closed] + [subscription]
         return subscription
 
     async def declare_results(self, client: str) -> tuple[str, str]:

@@ -159,13 +159,15 @@ class ConfirmedChannel:
         """For how long a confirm has been missing; 0 when the broker is known to be blocked."""
         if self._abandoned_count == 0 or self._tap.blocked:
             return 0.0
-        return asyncio.get_running_loop().time() - self._abandoned_at
+        return asyncio.get_running_loop().time() - max(self._abandoned_at, self._tap.unblocked_at)
 
     async def close(self) -> None:
         """Close the channel; what is unconfirmed is unknown."""
-        if self.loss is None and not self._tap.blocked:  # a blocked broker would not even read the request
-            await close_quietly(self._channel)
+        if self.loss is not None:
+            return
         self._tap.detach(self._number, "channel closed by us")
+        if not self._tap.blocked:  # a blocked broker would not even read the request
+            await close_quietly(self._channel)
 
     # -------------------------------------------------------------------------------------------------- from the tap
 

@@ -9,7 +9,7 @@ import aiormq
 from saga.adapters.rabbitmq.failures import Translated
 from saga.adapters.rabbitmq.inflow import Inflow
 from saga.adapters.rabbitmq.link import RPC_SECONDS, Link, close_quietly
-from saga.ports import Delivery, Unavailable
+from saga.ports import Delivery, MissingQueue, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,11 @@ class RabbitSubscription:
         await subscription._consume()
         subscription._keeper = asyncio.create_task(subscription._keep(), name=f"rabbitmq consumer {queue}")
         return subscription
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     async def receive(self) -> Sequence[Delivery]:
         """Wait for deliveries and return all that are there.
@@ -117,9 +122,12 @@ class RabbitSubscription:
                 await self._consume()
             except Unavailable as error:
                 self._failure = error
-                self._wake.set()
+            except Exception as error:  # whatever it is, giving up would leave the receiver waiting for good
+                self._failure = Unavailable(f"{self._link.place}: could not consume {self._queue}: {error!r}")
+                log.exception("consume failed", extra={"queue": self._queue})
             else:
                 return
+            self._wake.set()
             await asyncio.sleep(RESTORE_SECONDS[min(attempt, len(RESTORE_SECONDS) - 1)])
             attempt += 1
 
@@ -160,6 +168,8 @@ class RabbitSubscription:
                     inflow.end("messages are ready and none is delivered")
             elif not consumers:
                 inflow.end("the broker knows of no consumer")
+        except MissingQueue:
+            inflow.end("the queue is gone")
         except Unavailable as error:
             log.debug("probe failed", extra={"queue": self._queue, "reason": str(error)})
 

@@ -40,6 +40,8 @@ class Link:
 
     def __init__(self, url: str, name: str) -> None:
         parsed = URL(url)
+        if parsed.scheme not in {"amqp", "amqps"} or not parsed.host:
+            raise ValueError("the address of the broker is no AMQP url. Fix: amqp://user:password@host:5672/vhost")
         self.user = parsed.user or "guest"
         self.place = f"{parsed.host}:{parsed.port or (5671 if parsed.scheme == 'amqps' else 5672)}{parsed.path}"
         self._url = parsed.update_query(heartbeat=str(HEARTBEAT_SECONDS), name=name)
@@ -51,7 +53,10 @@ class Link:
 
     @classmethod
     async def open(cls, url: str, *, name: str) -> "Link":
-        """Connect, and stay connected until `close`. Raises Unavailable when the first attempt fails."""
+        """Connect, and stay connected until `close`.
+
+        Raises Unavailable when the first attempt fails, ValueError for an address that can never work.
+        """
         quieten_client_logs()
         link = cls(url, name)
         await link._connect()
@@ -143,6 +148,9 @@ class Link:
             except Unavailable as error:
                 self._why_down = str(error)
                 log.debug("reconnect failed", extra={"place": self.place, "reason": self._why_down})
+            except Exception as error:  # whatever it is, giving up would leave the process deaf for good
+                self._why_down = repr(error)
+                log.exception("reconnect failed", extra={"place": self.place})
 
     async def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None

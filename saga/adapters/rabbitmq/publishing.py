@@ -28,6 +28,7 @@ class Publisher:
         self._deadline_seconds = deadline_seconds
         self._channel: ConfirmedChannel | None = None
         self._opening = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
         self._suspects: dict[tuple[str, str], float] = {}
         """Exchange and key of messages that cost us a channel, and until when they travel on one of their own."""
 
@@ -49,6 +50,7 @@ class Publisher:
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.close()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def _round(self, batch: Batch, todo: Sequence[int]) -> None:
         now = asyncio.get_running_loop().time()
@@ -98,7 +100,7 @@ class Publisher:
                     self._suspect(batch.messages[index])
         finally:
             if channel is not None:
-                await channel.close()
+                self._close_aside(channel)
 
     # ------------------------------------------------------------------------------------------------------ channels
 
@@ -108,7 +110,8 @@ class Publisher:
             channel = self._channel
             if channel is not None and channel.loss is None and channel.stalled_seconds() > STALLED_SECONDS:
                 log.warning("publish channel stalled", extra={"place": self._link.place})
-                await channel.close()
+                self._close_aside(channel)
+                channel = None
             if channel is None or channel.loss is not None:
                 self._channel = channel = await self._open_channel()
         return channel
@@ -124,6 +127,12 @@ class Publisher:
             await asyncio.sleep(_RETRY_OPEN_SECONDS)
             return None
         return ConfirmedChannel(opened, tap, self._user)
+
+    def _close_aside(self, channel: ConfirmedChannel) -> None:
+        """Nobody's deadline has to wait for the broker to answer the close."""
+        closing = asyncio.create_task(channel.close(), name="rabbitmq close channel")
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     # ------------------------------------------------------------------------------------------------------ verdicts
 

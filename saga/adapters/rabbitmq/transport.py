@@ -63,7 +63,7 @@ class Tap(asyncio.StreamReaderProtocol):
         self.blocked = ""
         """Why the broker reads no publishes of this connection (memory or disk alarm); empty: it does."""
         self.gone: asyncio.Future[str] = loop.create_future()
-        self.heard_at = self._forwarded_at = loop.time()
+        self.heard_at = self._forwarded_at = self.unblocked_at = loop.time()
 
     # ------------------------------------------------------------------------------------------------------- writing
 
@@ -183,6 +183,7 @@ class Tap(asyncio.StreamReaderProtocol):
                 self._unblocked.clear()
             case frames.CONNECTION_UNBLOCKED:
                 self.blocked = ""
+                self.unblocked_at = self._loop_time()
                 self._unblocked.set()
             case _:
                 pass
