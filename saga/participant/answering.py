@@ -6,7 +6,6 @@ import msgspec
 
 from saga.contract import Effect
 from saga.core.messages import CommandMessage, Outcome, RefusedCode, ReplyEffect, ReplyMessage
-from saga.participant import inbox
 from saga.participant.handling import Claimed, Doubt, admit, answer_read_only
 from saga.participant.job import Job, Serving
 from saga.participant.leased import run_claimed, settle_doubt
@@ -48,7 +47,7 @@ async def _answer(serving: Serving, command: CommandMessage) -> Answer:
         return BUSY_ANSWER
     if command.key in serving.running:
         return BUSY_ANSWER
-    job = Job(serving, handler, command, inbox.owner_of(serving.process, command.message_id))
+    job = Job(serving, handler, command)
     serving.running[command.key] = job.context
     try:
         if job.effect is Effect.READ_ONLY:

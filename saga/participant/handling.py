@@ -75,7 +75,7 @@ async def admit(job: Job) -> Answer | Claimed | Doubt:
     try:
         async with job.serving.database.begin() as tx:
             looked = await inbox.look(tx, job.serving.database.dialect, job.command.key)
-            job.set_now(looked.now)
+            job.admit(looked.token, looked.now)
             if not looked.locked:
                 return BUSY_ANSWER
             if job.command.kind is Kind.ACTION:

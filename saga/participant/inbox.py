@@ -1,6 +1,5 @@
 """The inbox: one row a key, in the service's own database. What to do with a row is decided in `rules`."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -28,6 +27,8 @@ class Looked(msgspec.Struct, frozen=True):
     row: InboxRow | None
     now: datetime
     """By the database's clock, which all consumers of the queue share."""
+    token: str
+    """Random, from the database: makes an owner that no other delivery has, whatever processes call themselves."""
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +53,8 @@ class Claim(msgspec.Struct, frozen=True):
 async def look(tx: Transaction, dialect: Dialect, key: str) -> Looked:
     """Take the key for this transaction, without waiting, and read its row."""
     [found] = await tx.execute(_statement(f"{dialect}/look"), key)
-    locked, now_ms, *columns = found
-    return Looked(bool(locked), _row(key, columns), _moment(now_ms))
+    locked, now_ms, token, *columns = found
+    return Looked(bool(locked), _row(key, columns), _moment(now_ms), str(token))
 
 
 async def claim(tx: Transaction, command: CommandMessage, by: Claim, *, now: datetime, remembers: timedelta) -> bool:
@@ -109,11 +110,6 @@ async def purge(tx: Transaction, dialect: Dialect, limit: int) -> int:
     """Forget up to `limit` rows whose contract says so; returns how many there were."""
     now = (await look(tx, dialect, "purge")).now
     return len(await tx.execute(_statement("purge"), _milliseconds(now), limit))
-
-
-def owner_of(process: str, message_id: str) -> str:
-    """The name under which one delivery answers for its row: no two deliveries share it, wherever they run."""
-    return hashlib.blake2b(f"{process}\0{message_id}".encode(), digest_size=16).hexdigest()
 
 
 @cache

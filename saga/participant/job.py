@@ -15,7 +15,7 @@ class Serving:
     """A participant at work in one process: its database, its clock, and what it is running now."""
 
     def __init__(self, participant: Participant, database: Database | None, clock: Clock, process: str) -> None:
-        """`process` names this process among all that share the queue. Raises TypeError without a needed database."""
+        """`process` tells people whose rows are in progress. Raises TypeError without a needed database."""
         self.participant = participant
         self.clock = clock
         self.process = process
@@ -43,11 +43,12 @@ class Job:
 
     __slots__ = ("_now", "_now_at", "command", "context", "handler", "not_happened", "owner", "ran", "serving")
 
-    def __init__(self, serving: Serving, handler: Handler, command: CommandMessage, owner: str) -> None:
+    def __init__(self, serving: Serving, handler: Handler, command: CommandMessage) -> None:
         self.serving = serving
         self.handler = handler
         self.command = command
-        self.owner = owner
+        self.owner = serving.process
+        """Who answers for a row: told apart by what `admit` adds."""
         self.context = Context(key=command.key, saga=command.saga, step=command.path, attempt=command.attempt)
         self.ran = False
         """Whether the handler was begun: from then on a failure of the database says nothing about the effect."""
@@ -64,8 +65,9 @@ class Job:
     def remembers(self) -> timedelta:
         return self.handler.contract.remembers
 
-    def set_now(self, now: datetime) -> None:
-        """The database's time, just read."""
+    def admit(self, token: str, now: datetime) -> None:
+        """A transaction looked at the key: its own name as owner, and the database's time, just read."""
+        self.owner = f"{self.serving.process} {token}"
         self._now = now
         self._now_at = self.serving.clock.monotonic()
 

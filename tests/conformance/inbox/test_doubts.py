@@ -27,6 +27,7 @@ from tests.conformance.inbox.cases import (
     again,
     asked,
     every_leased,
+    kind_of,
     raising,
     said,
 )
@@ -185,6 +186,31 @@ async def test_a_row_taken_over_is_not_written_over(bank: Bank, body: Command[An
     assert said(reply) == (("ok", "", "replayed") if settled else ("retry", "busy", "none"))
     assert reply.body == (b'{"receipt":"theirs"}' if settled else b"")
     assert await bank.status(action) == ("ok" if settled else "in_progress")
+
+
+@pytest.mark.parametrize("body", [Transfer(amount=1), Book(amount=1)], ids=kind_of)
+async def test_a_namesake_is_another_owner(bank: Bank, body: Command[Any, Any]) -> None:
+    """Containers share host names and process ids: a process that took a row over is not taken for the one before."""
+    action = asked(body)
+    holds = [asyncio.Event(), asyncio.Event()]
+    running = [asyncio.Event(), asyncio.Event()]
+
+    async def hold(ctx: Context) -> None:
+        number = bank.world.runs.index(ctx)
+        running[number].set()
+        await holds[number].wait()
+
+    bank.world.before = hold
+    first = asyncio.create_task(bank.ask(action, 0))
+    await running[0].wait()
+    await bank.sql("update saga_inbox set lease_until = 1")
+    namesake = asyncio.create_task(answer_command(bank.process(bank.databases[1], "process-0"), action))
+    await running[1].wait()
+    holds[0].set()
+    assert said(await first) == ("retry", "busy", "none")
+    assert await bank.status(action) == "in_progress"
+    holds[1].set()
+    assert said(await namesake) == ("ok", "", "applied")
 
 
 async def test_every_write_to_a_row_is_conditional(bank: Bank) -> None:
