@@ -7,7 +7,7 @@ import aio_pika
 import pytest
 from pamqp.common import FieldTable
 
-from saga.adapters.rabbitmq import RabbitBus, consuming, publishing
+from saga.adapters.rabbitmq import RabbitBus, consuming, publishing, watching
 from saga.adapters.rabbitmq.topology import apply, missing
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.topology import Exchange, Queue, Topology, seen_by_participant, wanted_topology
@@ -179,7 +179,7 @@ async def test_a_consumer_the_broker_forgot_is_noticed_and_restored(
     bus: RabbitBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even without a word from the broker: a queue with messages and no delivery to us is looked at."""
-    monkeypatch.setattr(consuming, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(watching, "PROBE_SECONDS", 0.2)
     subscription = await bus.consume(QUEUE, 10)
     assert isinstance(subscription, consuming.RabbitSubscription)
     assert subscription._channel is not None

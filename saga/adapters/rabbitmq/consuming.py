@@ -9,14 +9,13 @@ import aiormq
 from saga.adapters.rabbitmq.failures import Translated
 from saga.adapters.rabbitmq.inflow import Inflow
 from saga.adapters.rabbitmq.link import RPC_SECONDS, Link, close_quietly
-from saga.ports import Delivery, MissingQueue, Unavailable
+from saga.adapters.rabbitmq.watching import watch
+from saga.ports import Delivery, Unavailable
 
 log = logging.getLogger(__name__)
 
 RESTORE_SECONDS = (0.3, 0.5, 0.7, 1.0)
 """Pauses before the attempts to consume again; the last one repeats."""
-PROBE_SECONDS = 15.0
-PROBE_GRACE_SECONDS = 2.0
 SETTLE_SECONDS = 10.0
 
 
@@ -109,7 +108,7 @@ class RabbitSubscription:
     async def _keep(self) -> None:
         while True:
             assert self._inflow is not None
-            reason = await self._lost(self._inflow)
+            reason = await watch(self._link, self._queue, self._prefetch, self._inflow)
             log.warning("consumer lost", extra={"queue": self._queue, "reason": reason})
             await self._stop()
             await self._restore()
@@ -146,43 +145,6 @@ class RabbitSubscription:
                 log.debug("stop failed", extra={"queue": self._queue, "reason": str(error)})
         self._inflow.end()
         await close_quietly(channel)
-
-    async def _lost(self, inflow: Inflow) -> str:
-        """Wait until the consumer is gone; look for ourselves when nothing has arrived for a while."""
-        while not inflow.ended.done():
-            arrived = inflow.arrived_count
-            await asyncio.wait((inflow.ended,), timeout=PROBE_SECONDS)
-            idle = inflow.arrived_count == arrived and inflow.unsettled_count < self._prefetch
-            if idle and not inflow.ended.done():
-                await self._probe(inflow)
-        return inflow.ended.result()
-
-    async def _probe(self, inflow: Inflow) -> None:
-        """End an inflow that the broker does not feed though messages are ready, or that it does not know."""
-        try:
-            ready, consumers = await self._look()
-            if ready and consumers:
-                arrived = inflow.arrived_count
-                await asyncio.sleep(PROBE_GRACE_SECONDS)
-                if inflow.arrived_count == arrived and (await self._look())[0]:
-                    inflow.end("messages are ready and none is delivered")
-            elif not consumers:
-                inflow.end("the broker knows of no consumer")
-        except MissingQueue:
-            inflow.end("the queue is gone")
-        except Unavailable as error:
-            log.debug("probe failed", extra={"queue": self._queue, "reason": str(error)})
-
-    async def _look(self) -> tuple[int, int]:
-        """Ready messages and consumers, asked on a channel of its own: a missing queue closes that one."""
-        channel = await self._link.open_channel(confirms=False)
-        try:
-            with Translated(self._link.place, f"look at {self._queue}"):
-                async with asyncio.timeout(RPC_SECONDS):
-                    found = await channel.queue_declare(self._queue, passive=True)
-        finally:
-            await close_quietly(channel)
-        return found.message_count or 0, found.consumer_count or 0
 
 
 async def _never_called(_: object) -> None:
