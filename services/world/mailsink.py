@@ -11,12 +11,12 @@ import signal
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
-from typing import cast
 
 import msgspec
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.world.books import Books
+
+LINE_BYTES_MAX = 1024 * 1024
 
 
 class SinkSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,37 +39,39 @@ class SinkSettings(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{field}={getattr(self, field)} is no share. Fix: a number from 0 to 1")
 
 
+class Refused(Exception):
+    """What the server answers instead of doing what it was asked."""
+
+
+class Dropped(Exception):
+    """The connection is to end without an answer."""
+
+
 class Sink:
-    """What the server does with a mail; the method names are the library's."""
+    """What the server does with a mail."""
 
     def __init__(self, books: Books, settings: SinkSettings) -> None:
         self._books = books
         self._settings = settings
         self._chance = random.Random(settings.seed)  # noqa: S311 - faults are no secrets
 
-    async def handle_RCPT(  # noqa: N802 - the library's name
-        self, server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
-        """Take a recipient, or end the connection: nothing has been sent yet."""
+    def name_recipient(self) -> None:
+        """Take a recipient. Raises Dropped: nothing has been sent yet."""
         if self._chance.random() < self._settings.drop_before_rate:
-            _hang_up(server)
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
+            raise Dropped
 
-    async def handle_DATA(  # noqa: N802 - the library's name
-        self, server: SMTP, _session: Session, envelope: Envelope
-    ) -> str:
-        """Take a mail."""
+    async def take(self, sender: str, recipients: list[str], content: bytes) -> None:
+        """Take a mail. Raises Refused when it is not taken, Dropped when it was and nobody is to hear of it."""
         if self._chance.random() < self._settings.refuse_rate:
-            return "451 try again later"
+            raise Refused("451 try again later")
         is_slow = self._chance.random() < self._settings.slow_rate
         pause_seconds = self._settings.slow_seconds / 2 if is_slow else 0.0
         await asyncio.sleep(pause_seconds)
-        mail = message_from_bytes(cast("bytes", envelope.content), policy=default)  # str only with decode_data
+        mail = message_from_bytes(content, policy=default)
         self._books.write(
             "mail",
-            to=", ".join(envelope.rcpt_tos),
-            sender=envelope.mail_from,
+            to=", ".join(recipients),
+            sender=sender,
             subject=str(mail["Subject"]),
             message_id=str(mail["Message-ID"]),
             idempotency_key=str(mail["X-Idempotency-Key"]),
@@ -77,19 +79,80 @@ class Sink:
         )
         await asyncio.sleep(pause_seconds)
         if self._chance.random() < self._settings.drop_after_rate:
-            _hang_up(server)
+            raise Dropped
+
+
+class Conversation:
+    """One connection: the few commands of RFC 5321 that a client needs to hand over a mail."""
+
+    def __init__(self, sink: Sink, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._sink = sink
+        self._reader = reader
+        self._writer = writer
+        self._sender = ""
+        self._recipients: list[str] = []
+
+    async def hold(self) -> None:
+        """Answer until the client leaves, or is dropped."""
+        answer = "220 mailsink.example"
+        while True:
+            self._writer.write(f"{answer}\r\n".encode())
+            await self._writer.drain()
+            line = (await self._reader.readline()).decode(errors="replace").strip()
+            if not line or answer.startswith("221"):
+                return
+            answer = await self._answer(line)
+
+    async def _answer(self, line: str) -> str:
+        verb, _, rest = line.partition(" ")
+        match verb.upper():
+            case "EHLO" | "HELO":
+                return "250 mailsink.example"
+            case "MAIL":
+                self._sender, self._recipients = _address(rest), []
+                return "250 OK"
+            case "RCPT":
+                self._sink.name_recipient()
+                self._recipients.append(_address(rest))
+                return "250 OK"
+            case "DATA":
+                return await self._data() if self._recipients else "503 no recipient was named"
+            case "RSET" | "NOOP":
+                return "250 OK"
+            case "QUIT":
+                return "221 bye"
+            case _:
+                return f"502 {verb[:20]} is not known here"
+
+    async def _data(self) -> str:
+        self._writer.write(b"354 end with a line of one dot\r\n")
+        lines: list[bytes] = []
+        while (line := await self._reader.readuntil(b"\r\n")) != b".\r\n":
+            lines.append(line.removeprefix(b"."))  # a line that begins with a dot was sent with one more
+        try:
+            await self._sink.take(self._sender, self._recipients, b"".join(lines))
+        except Refused as refused:
+            return str(refused)
         return "250 OK"
 
 
-def _hang_up(server: SMTP) -> None:
-    if isinstance(server.transport, asyncio.WriteTransport):
-        server.transport.abort()
+def _address(text: str) -> str:
+    """What stands between the angle brackets of `FROM:<…>` or `TO:<…>`."""
+    return text.partition("<")[2].partition(">")[0]
 
 
 async def serve(host: str, port: int, sink: Sink) -> asyncio.Server:
     """Listen; port 0 takes a free one."""
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: SMTP(sink, hostname="mailsink.example", enable_SMTPUTF8=True), host, port)
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await Conversation(sink, reader, writer).hold()
+        except (Dropped, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError):
+            writer.transport.abort()
+        finally:
+            writer.close()
+
+    return await asyncio.start_server(hold, host, port, limit=LINE_BYTES_MAX)
 
 
 async def _run(given: argparse.Namespace, settings: SinkSettings) -> None:
