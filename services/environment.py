@@ -36,6 +36,14 @@ def seconds(name: str, *, environment: Mapping[str, str] = os.environ) -> float:
     return number
 
 
+def together(name: str, *, wanted_by: str, environment: Mapping[str, str] = os.environ) -> str:
+    """A text that is needed where another variable is set. Raises ValueError, naming both and the fix."""
+    value = environment.get(name, "")
+    if environment.get(wanted_by) and not value:
+        raise ValueError(f"{wanted_by} is set and {name} is not. Fix: set {name} too, or unset {wanted_by}")
+    return value
+
+
 def _number(name: str, environment: Mapping[str, str]) -> float:
     value = environment.get(name, "")
     try:

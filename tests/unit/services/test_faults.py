@@ -1,5 +1,9 @@
 """Faults a participant can be told to have."""
 
+import asyncio
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from saga.contract import Context, RetryLater
@@ -43,3 +47,32 @@ def test_faults_are_read_from_the_environment() -> None:
     assert from_environment(knobs) == Faults(transient_rate=0.1, slow_rate=0.2, slow_seconds=3)
     with pytest.raises(ValueError, match="SAGA_FAULT_SLOW_RATE='much' is no number"):
         from_environment({"SAGA_FAULT_SLOW_RATE": "much"})
+
+
+class ChargeCard(msgspec.Struct):
+    """A command, by name."""
+
+
+async def test_a_stall_holds_the_first_run_only(tmp_path: Path) -> None:
+    """The first run has had its effect and never returns; those after it do, and each has a line."""
+    effects: list[str] = []
+
+    async def run(cmd: ChargeCard, ctx: Context) -> str:
+        effects.append(ctx.key)
+        return "done"
+
+    file = tmp_path / "runs"
+    stalling = Faults(stall="ChargeCard", stall_file=str(file)).around(run)
+    first = asyncio.ensure_future(stalling(ChargeCard(), CONTEXT))
+    while not effects or not file.exists():
+        await asyncio.sleep(0)
+    assert not first.done()
+    assert await stalling(ChargeCard(), CONTEXT) == "done"
+    first.cancel()
+    assert [line.split()[0] for line in file.read_text().splitlines()] == ["k", "k"]
+
+
+def test_a_stall_needs_its_file() -> None:
+    """One variable without the other is a mistake that is named."""
+    with pytest.raises(ValueError, match="SAGA_FAULT_STALL is set and SAGA_FAULT_STALL_FILE is not"):
+        from_environment({"SAGA_FAULT_STALL": "ChargeCard"})
