@@ -1,4 +1,4 @@
-"""What every bus does, on memory and on RabbitMQ: one suite, the same ids."""
+"""What every bus does, on memory, on memory shared with other processes, and on RabbitMQ: one suite, the same ids."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -7,18 +7,20 @@ import pytest
 
 from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX
 from saga.ports import Bus, Delivery, MissingQueue, Outgoing, Subscription, Unavailable
-from tests.conformance.bus_worlds import TOPOLOGY, USER, MemoryWorld, RabbitWorld, ResultsBus, World
+from tests.conformance.bus_worlds import TOPOLOGY, USER, MemoryWorld, RabbitWorld, ResultsBus, SharedWorld, World
 
 PAYMENTS, SHIPPING = "saga.commands.payments", "saga.commands.shipping"
 SOON_SECONDS = 10.0
 QUIET_SECONDS = 0.3
 
 
-@pytest.fixture(params=["memory", "rabbitmq"])
+@pytest.fixture(params=["memory", "shared", "rabbitmq"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     made: World
     if request.param == "memory":
         made = MemoryWorld()
+    elif request.param == "shared":
+        made = SharedWorld(request.getfixturevalue("tmp_path"))
     else:
         made = RabbitWorld(request.getfixturevalue("vhost"))
         await made.apply(TOPOLOGY)
