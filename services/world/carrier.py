@@ -15,6 +15,7 @@ import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -31,7 +32,6 @@ class Desk(BaseHTTPRequestHandler):
     """Reads a request, answers it, and ends the connection."""
 
     timeout = REQUEST_SECONDS_MAX
-    server: "Office"
 
     def do_GET(self) -> None:
         """Serve a GET."""
@@ -57,7 +57,7 @@ class Desk(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _route(self) -> Answer:
-        carrier = self.server.carrier
+        carrier = cast("Office", self.server).carrier
         url = urlsplit(self.path)
         match self.command, [part for part in url.path.split("/") if part]:
             case "POST", ["quotes"]:
