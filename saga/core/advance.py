@@ -74,12 +74,17 @@ def advance(plan: Plan, state: SagaState, now: datetime) -> tuple[e.AnyEvent, ..
 
 def _stop_requested(plan: Plan, state: SagaState, now: datetime) -> e.AnyEvent | None:
     """A cancel or a passed deadline compensates, unless the pivot is undecided (it waits) or passed (too late)."""
-    wanted = (state.cancel is not None and state.cancel_counts) or state.deadline_passed
-    if not wanted or pivot_undecided(plan, state) or pivot_passed(plan, state):
+    if not stop_is_due(plan, state) or pivot_undecided(plan, state):
         return None
     if state.cancel is not None and state.cancel_counts:
         return e.CompensationStarted(at=now, because="cancelled", message="cancelled")
     return e.CompensationStarted(at=now, because="deadline", message="the saga's deadline passed")
+
+
+def stop_is_due(plan: Plan, state: SagaState) -> bool:
+    """A cancel or the deadline takes effect now, or as soon as the pivot turns out to have failed."""
+    wanted = (state.cancel is not None and state.cancel_counts) or state.deadline_passed
+    return wanted and not pivot_passed(plan, state)
 
 
 def _give_up(plan: Plan, state: SagaState, failing: Failing, now: datetime) -> e.AnyEvent:

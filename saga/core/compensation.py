@@ -12,14 +12,15 @@ from saga.core.evaluation import render
 from saga.core.expression import EvaluationError
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.messages import Kind, Outcome
-from saga.core.state import Execution, SagaState, StepState
+from saga.core.retry import key_forgotten
+from saga.core.state import Execution, Parked, SagaState, StepState
 
 
-def sources(state: SagaState) -> dict[str, bytes]:
+def sources(state: SagaState, *, with_undone: bool = False) -> dict[str, bytes]:
     """The recorded JSON that expressions read: the input, and the reply of every step that stands."""
     found = {"input": state.input}
     for path, step in state.steps.items():
-        if step.reply is not None and step.action.outcome is Outcome.OK and not step.undone:
+        if step.reply is not None and step.action.outcome is Outcome.OK and (with_undone or not step.undone):
             found[path] = step.reply
     return found
 
@@ -48,22 +49,36 @@ def is_being_undone(step: StepState) -> bool:
     return step.undo is not None and step.undo.undoes == step.action.number
 
 
+def is_about_the_action(parked: Parked, step: StepState) -> bool:
+    """Compensation stands before an undo: the question is whether the action happened, and no undo is under way."""
+    if parked.kind is not Kind.COMPENSATION or parked.code not in (e.ParkCode.IN_DOUBT, e.ParkCode.KEY_FORGOTTEN):
+        return False
+    return not is_being_undone(step) or (step.undo is not None and step.undo.outcome is Outcome.FAILED)
+
+
 def next_undo(state: SagaState, steps: Iterable[Step], now: datetime) -> tuple[e.AnyEvent, ...] | None:
     """The next compensation to issue: its events; () while one is under way or stands parked; None when all is undone.
 
     One at a time: the next is issued only after the one before was acknowledged.
     """
     held = False
-    for step in undo_targets(state, steps):
+    targets = undo_targets(state, steps)
+    if any(_is_under_way(state, step) for step in targets):
+        return ()
+    for step in targets:
         if step.path in state.parked:
             if step.on_undo_failed is OnUndoFailed.HOLD:
                 return ()
             held = True
             continue
-        current = state.steps[step.path]
-        under_way = is_being_undone(current) and current.undo is not None and current.undo.outcome is None
-        return () if under_way else (_undo(state, step, current, now),)
+        return (_undo(state, step, state.steps[step.path], now),)
     return () if held else None
+
+
+def _is_under_way(state: SagaState, step: Step) -> bool:
+    current = state.steps[step.path]
+    undo = current.undo if is_being_undone(current) else None
+    return undo is not None and undo.outcome is None and step.path not in state.parked
 
 
 def _undo(state: SagaState, step: Step, current: StepState, now: datetime) -> e.AnyEvent:
@@ -71,6 +86,10 @@ def _undo(state: SagaState, step: Step, current: StepState, now: datetime) -> e.
     if unknown and step.command.effect is Effect.AT_MOST_ONCE and not current.undo_anyway:
         text = f"{step.path} may or may not have happened, and nothing can tell: say applied, not-applied or undo"
         return e.StepParked(at=now, path=step.path, kind=Kind.COMPENSATION, code=e.ParkCode.IN_DOUBT, text=text)
+    if unknown and key_forgotten(current.action, step.command.remembers, now):
+        # The participant would find no row, take it that nothing happened, and promise that nothing ever will.
+        text = f"{step.path} may have happened, and its key may be forgotten by now: say applied or not-applied"
+        return e.StepParked(at=now, path=step.path, kind=Kind.COMPENSATION, code=e.ParkCode.KEY_FORGOTTEN, text=text)
     template = (step.undo_unknown if unknown else None) or step.undo
     if template is None:
         raise ValueError(f"{step.path} is no undo target")
@@ -93,7 +112,8 @@ def _undo(state: SagaState, step: Step, current: StepState, now: datetime) -> e.
 
 def undo_body(template: CommandTemplate, state: SagaState) -> bytes:
     """The body of a compensation. Raises EvaluationError when it cannot be built or would not fit on the wire."""
-    body = render(template.body, sources(state))
+    # What was undone is still known: with `continue`, the steps an undo reads may have been undone before it.
+    body = render(template.body, sources(state, with_undone=True))
     if len(body) > BODY_BYTES_MAX:
         raise EvaluationError(template.type_name, f"its body would have {len(body)} bytes, at most {BODY_BYTES_MAX}")
     return body

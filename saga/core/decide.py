@@ -113,7 +113,7 @@ _RULES: dict[Rule, _Rule] = {
     Rule.CANCEL: lambda plan, state, given: operate.on_cancel(plan, state, cast("i.Cancel", given)),
     Rule.ABANDON: lambda plan, state, given: operate.on_abandon(plan, state, cast("i.Abandon", given)),
     Rule.PAUSE: lambda _, state, given: operate.on_pause(state, cast("i.Pause", given)),
-    Rule.RESUME: lambda _, state, given: operate.on_resume(state, cast("i.Resume", given)),
+    Rule.RESUME: lambda plan, state, given: operate.on_resume(plan, state, cast("i.Resume", given)),
     Rule.RESOLVE: lambda plan, state, given: operate.on_resolve(plan, state, cast("i.Resolve", given)),
     Rule.IGNORE: lambda _plan, _state, _given: (),
 }

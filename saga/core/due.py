@@ -8,7 +8,7 @@ from saga.core.definition import EXHAUSTED, OnExhausted, Step, StepKind
 from saga.core.inputs import Delivered, Tick, Undelivered
 from saga.core.messages import Kind
 from saga.core.plan import Plan, pivot_passed, pursued
-from saga.core.retry import backoff, key_forgotten, next_attempt_at, policy_of, used_up
+from saga.core.retry import backoff, forgotten, next_attempt_at, policy_of, uncounted_backoff, used_up
 from saga.core.state import Execution, SagaState, Waiting
 
 
@@ -17,13 +17,32 @@ def on_tick(plan: Plan, state: SagaState, given: Tick) -> tuple[e.AnyEvent, ...]
     if state.paused_at is not None:
         return ()
     found: list[e.AnyEvent] = []
-    for path, step in state.steps.items():
-        for execution in (step.action, step.undo):
-            if execution is not None and pursued(plan, state, plan.steps[path], execution):
-                found += _execution_due(plan, state, plan.steps[path], execution, given)
+    for path, current in state.steps.items():
+        step = plan.steps[path]
+        for execution in (current.action, current.undo):
+            if execution is None or not pursued(plan, state, step, execution):
+                continue
+            if _to_be_sent(execution, given.now) and forgotten(step, current, execution, given.now):
+                found.append(park_forgotten(step, execution, given.now))
+            else:
+                found += _execution_due(plan, state, step, execution, given)
     if given.now >= state.deadline_at and not state.deadline_passed:
         found.append(e.DeadlinePassed(at=given.now))
     return tuple(found)
+
+
+def _to_be_sent(execution: Execution, now: datetime) -> bool:
+    """The current attempt still has to reach a queue, or the next one is due."""
+    if execution.waiting is Waiting.DELIVERY:
+        return True
+    return execution.waiting is Waiting.BACKOFF and execution.wake_at is not None and execution.wake_at <= now
+
+
+def park_forgotten(step: Step, execution: Execution, now: datetime) -> e.AnyEvent:
+    """The participant may have forgotten by the time an attempt arrives: sending is not safe any more."""
+    what = step.path if execution.kind is Kind.ACTION else f"the undo of {step.path}"
+    text = f"{what} was first sent {now - execution.issued_at} ago and its key may be forgotten: it is in doubt"
+    return e.StepParked(at=now, path=step.path, kind=execution.kind, code=e.ParkCode.KEY_FORGOTTEN, text=text)
 
 
 def _execution_due(
@@ -41,12 +60,6 @@ def _execution_due(
 
 
 def _again(step: Step, execution: Execution, now: datetime) -> e.AnyEvent:
-    """The next attempt, unless the participant may have forgotten the key by the time it arrives."""
-    if key_forgotten(execution, step.command.remembers, now):
-        text = (
-            f"{step.path} was first sent {now - execution.issued_at} ago and its key may be forgotten: it is in doubt"
-        )
-        return e.StepParked(at=now, path=step.path, kind=execution.kind, code=e.ParkCode.KEY_FORGOTTEN, text=text)
     return e.CommandRepeated(
         at=now,
         path=step.path,
@@ -77,13 +90,16 @@ def end_attempt(  # noqa: PLR0913 - one attempt's end is described by exactly th
         text = f"{step.path} was tried once and brought no answer ({why}): it may or may not have happened"
         return (e.StepParked(at=now, path=step.path, kind=Kind.ACTION, code=e.ParkCode.IN_DOUBT, text=text),)
     policy = policy_of(step, execution.kind)
-    wait = backoff(state.saga, step.path, execution, policy, uncounted_cap)
+    if uncounted_cap is None:
+        wait = backoff(state.saga, step.path, execution, policy)
+    else:
+        wait = uncounted_backoff(state.saga, step.path, execution, uncounted_cap)
     next_at = next_attempt_at(now, wait, retry_after)
     if uncounted_cap is None and used_up(execution, policy, next_at):
         return (_exhausted(plan, state, step, execution, now=now, why=why),)
     within_at = None
     if uncounted_cap is not None and execution.within_at is not None:
-        within_at = execution.within_at + (next_at - execution.sent_at)
+        within_at = execution.within_at + (next_at - now) + _running_time(state, execution, now)
     return (
         e.AttemptEnded(
             at=now,
@@ -134,7 +150,8 @@ def on_delivered(plan: Plan, state: SagaState, given: Delivered) -> tuple[e.AnyE
     execution = _current_attempt(state, given)
     if execution is None or execution.waiting is not Waiting.DELIVERY:
         return ()
-    delay = timedelta(0) if execution.delayed_at is None else given.now - execution.delayed_at
+    # It has been on its way since it was sent, not only since somebody noticed.
+    delay = _running_time(state, execution, given.now)
     return (
         e.DispatchConfirmed(
             at=given.now,
@@ -146,6 +163,12 @@ def on_delivered(plan: Plan, state: SagaState, given: Delivered) -> tuple[e.AnyE
             within_at=None if execution.within_at is None else execution.within_at + delay,
         ),
     )
+
+
+def _running_time(state: SagaState, execution: Execution, now: datetime) -> timedelta:
+    """How long the current attempt has taken of its execution's time. A pause is not counted: resuming moves it."""
+    until = now if state.paused_at is None else min(now, state.paused_at)
+    return max(until - execution.clock_at, timedelta(0))
 
 
 def _current_attempt(state: SagaState, given: Undelivered | Delivered) -> Execution | None:

@@ -1,12 +1,13 @@
 """`evolve`: one event more. Never decides, never refuses what is recorded."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 import msgspec
 
 from saga.core import events as e
+from saga.core.compensation import is_about_the_action
 from saga.core.messages import Kind, Outcome
 from saga.core.state import BlockMode, Execution, Order, Parked, Phase, SagaState, StepState, Waiting
 
@@ -146,7 +147,6 @@ def _sending(state: SagaState, event: _Sending, here: Order) -> SagaState:
                 why=event.why,
                 counted=execution.counted if event.counted else execution.counted - 1,
                 within_at=event.within_at or execution.within_at,
-                delayed_at=None,
             )
         case e.CommandRepeated():
             changed = replace(
@@ -155,21 +155,21 @@ def _sending(state: SagaState, event: _Sending, here: Order) -> SagaState:
                 counted=1 if event.fresh_budget else execution.counted + 1,
                 sent=here,
                 sent_at=event.at,
+                clock_at=event.at,
                 waiting=Waiting.REPLY,
                 wake_at=event.due_at,
                 within_at=event.within_at or execution.within_at,
-                delayed_at=None,
                 exhausted=False,
             )
         case e.DispatchDelayed():
-            changed = replace(execution, waiting=Waiting.DELIVERY, wake_at=None, delayed_at=event.at, why=event.why)
+            changed = replace(execution, waiting=Waiting.DELIVERY, wake_at=None, why=event.why)
         case e.DispatchConfirmed():
             changed = replace(
                 execution,
                 waiting=Waiting.REPLY,
                 wake_at=event.due_at,
+                clock_at=event.at,
                 within_at=event.within_at or execution.within_at,
-                delayed_at=None,
                 why="",
             )
         case _:
@@ -187,6 +187,7 @@ def _issue(state: SagaState, event: e.CommandIssued, here: Order) -> SagaState:
         issued_at=event.at,
         sent=here,
         sent_at=event.at,
+        clock_at=event.at,
         wake_at=event.due_at,
         within_at=event.within_at,
         undoes=event.undoes,
@@ -222,10 +223,10 @@ def _answering(state: SagaState, event: _Answering, here: Order) -> SagaState:
             action = _settle(step.action, Outcome.OK, here)
             changed = replace(step, action=replace(action, effect=event.effect), reply=reply)
             state = replace(state, recorded_bytes=state.recorded_bytes + len(reply))
-            return _unpark(_with_step(state, event.path, changed), event.path, Kind.ACTION)
+            return _no_doubt_left(_with_step(state, event.path, changed), event.path)
         case e.StepFailed():
             action = replace(_settle(step.action, Outcome.FAILED, here), code=event.code)
-            return _unpark(_with_step(state, event.path, replace(step, action=action)), event.path, Kind.ACTION)
+            return _no_doubt_left(_with_step(state, event.path, replace(step, action=action)), event.path)
         case e.StepExhausted():
             action = replace(step.action, waiting=Waiting.NOTHING, wake_at=None, exhausted=True, why=event.why)
             return _with_step(state, event.path, replace(step, action=action))
@@ -243,6 +244,14 @@ def _answering(state: SagaState, event: _Answering, here: Order) -> SagaState:
             return _with_step(state, event.path, _mark_odd(step, event))
         case _:
             assert_never(event)
+
+
+def _no_doubt_left(state: SagaState, path: str) -> SagaState:
+    """The action has a definite outcome: nobody needs to look at it any more, going forward or before its undo."""
+    parked = state.parked.get(path)
+    if parked is not None and is_about_the_action(parked, state.steps[path]):
+        return _unpark(state, path, Kind.COMPENSATION)
+    return _unpark(state, path, Kind.ACTION)
 
 
 def _settle(execution: Execution, outcome: Outcome, here: Order) -> Execution:
@@ -280,26 +289,31 @@ def _release(state: SagaState, event: e.StepReleased) -> SagaState:
 
 def _resume(state: SagaState, event: e.SagaResumed) -> SagaState:
     """Every open deadline moves by the length of the pause."""
-    length = timedelta(0) if state.paused_at is None else event.at - state.paused_at
+    paused_at = event.at if state.paused_at is None else state.paused_at
     steps = {
         path: replace(
             step,
-            action=_moved(step.action, length, event.at),
-            undo=None if step.undo is None else _moved(step.undo, length, event.at),
+            action=_moved(step.action, paused_at, event.at),
+            undo=None if step.undo is None else _moved(step.undo, paused_at, event.at),
         )
         for path, step in state.steps.items()
     }
-    return replace(state, paused_at=None, deadline_at=state.deadline_at + length, steps=steps)
+    deadline_at = state.deadline_at + (event.at - paused_at)
+    return replace(state, paused_at=None, deadline_at=deadline_at, steps=steps)
 
 
-def _moved(execution: Execution, length: timedelta, now: datetime) -> Execution:
+def _moved(execution: Execution, paused_at: datetime, now: datetime) -> Execution:
+    """An attempt that was made or confirmed during the pause has only slept since then."""
     if execution.outcome is not None:
         return execution
+    slept = now - max(paused_at, execution.clock_at)
     wake_at = execution.wake_at
     if wake_at is not None:  # a back-off may have begun during the pause: it is only a courtesy, so it is not moved
-        wake_at = max(wake_at, now) if execution.waiting is Waiting.BACKOFF else wake_at + length
-    within_at = None if execution.within_at is None else execution.within_at + length
-    return replace(execution, wake_at=wake_at, within_at=within_at)
+        wake_at = max(wake_at, now) if execution.waiting is Waiting.BACKOFF else wake_at + slept
+    within_at = execution.within_at
+    if within_at is not None:
+        within_at += now - max(paused_at, execution.issued_at)
+    return replace(execution, wake_at=wake_at, within_at=within_at, clock_at=execution.clock_at + slept)
 
 
 def _current(state: SagaState, path: str, kind: Kind) -> Execution:

@@ -4,15 +4,19 @@ import msgspec
 
 from saga.contract import Effect
 from saga.core import events as e
-from saga.core.advance import OUTPUT, issue
-from saga.core.compensation import next_number
+from saga.core.advance import OUTPUT, issue, stop_is_due
+from saga.core.compensation import is_about_the_action, is_being_undone, next_number
 from saga.core.definition import Step, StepKind
+from saga.core.due import park_forgotten
 from saga.core.inputs import Abandon, Cancel, Pause, Resolve, Resume, Verdict
 from saga.core.messages import Kind, Outcome
 from saga.core.plan import Plan, pivot_passed, pivot_undecided
 from saga.core.reads import check_reads
-from saga.core.retry import key_forgotten
-from saga.core.state import Execution, Parked, Phase, SagaState, StepState
+from saga.core.retry import forgotten, key_forgotten
+from saga.core.state import Execution, Parked, Phase, SagaState, StepState, Waiting
+
+NOT_APPLIED = "not-applied"
+"""Code of an execution that, as an operator saw, did not happen."""
 
 
 def on_cancel(plan: Plan, state: SagaState, given: Cancel) -> tuple[e.AnyEvent, ...]:
@@ -57,11 +61,21 @@ def on_pause(state: SagaState, given: Pause) -> tuple[e.AnyEvent, ...]:
     return (e.SagaPaused(at=given.now, actor=given.actor, reason=given.reason),)
 
 
-def on_resume(state: SagaState, given: Resume) -> tuple[e.AnyEvent, ...]:
+def on_resume(plan: Plan, state: SagaState, given: Resume) -> tuple[e.AnyEvent, ...]:
     """Resuming a saga that is not paused changes nothing."""
     if state.paused_at is None:
         return ()
-    return (e.SagaResumed(at=given.now, actor=given.actor, reason=given.reason),)
+    resumed = e.SagaResumed(at=given.now, actor=given.actor, reason=given.reason)
+    # What was on the wire is sent again now. An action carries its expiry; a compensation that comes too late for the
+    # participant's memory would be carried out twice, or find nothing.
+    late = [
+        park_forgotten(plan.steps[path], current.undo, given.now)
+        for path, current in state.steps.items()
+        if current.undo is not None
+        and current.undo.waiting in (Waiting.REPLY, Waiting.DELIVERY)
+        and forgotten(plan.steps[path], current, current.undo, given.now)
+    ]
+    return (resumed, *late)
 
 
 def objection(plan: Plan, state: SagaState, given: Resolve) -> str | None:
@@ -74,15 +88,29 @@ def objection(plan: Plan, state: SagaState, given: Resolve) -> str | None:
         return f"{given.verdict} needs evidence: what was looked at, and what it showed"
     if step is None or current is None:
         return None if given.verdict is Verdict.RETRY else f"{given.path} was not issued yet: only retry fits"
-    if parked.kind is Kind.COMPENSATION and not _in_doubt_before_undo(parked, current):
-        return None if given.verdict in (Verdict.RETRY, Verdict.APPLIED) else "a compensation takes retry or applied"
+    if parked.kind is Kind.COMPENSATION and not is_about_the_action(parked, current):
+        return _undo_objection(step, current, given)
     return _action_objection(plan, state, step, current, given)
+
+
+def _undo_objection(step: Step, current: StepState, given: Resolve) -> str | None:
+    undo = current.undo
+    unknown = undo is not None and is_being_undone(current) and undo.outcome is None
+    match given.verdict:
+        case Verdict.RETRY if unknown and undo is not None and forgotten(step, current, undo, given.now):
+            return f"the key of the undo of {step.path} may be forgotten by now: say applied or not-applied"
+        case Verdict.NOT_APPLIED if not unknown:
+            return f"the undo of {step.path} is not in doubt: retry it, or say applied"
+        case Verdict.UNDO:
+            return "a compensation takes retry, applied or not-applied"
+        case _:
+            return None
 
 
 def _action_objection(plan: Plan, state: SagaState, step: Step, current: StepState, given: Resolve) -> str | None:
     match given.verdict:
         case Verdict.RETRY:
-            return _retry_objection(step, current.action, given)
+            return _retry_objection(step, current.action, state.parked[step.path], given)
         case Verdict.APPLIED:
             if current.action.outcome is Outcome.FAILED:
                 return f"{step.path} definitely failed: retry it"
@@ -91,12 +119,25 @@ def _action_objection(plan: Plan, state: SagaState, step: Step, current: StepSta
         case Verdict.NOT_APPLIED:
             return None if current.action.outcome is None else f"{step.path} has a definite outcome already"
         case Verdict.UNDO:
-            if state.phase is Phase.RUNNING and (pivot_undecided(plan, state) or pivot_passed(plan, state)):
+            parked = state.parked[step.path]
+            if parked.kind is Kind.COMPENSATION:
+                return _undo_anyway_objection(step, parked)
+            if pivot_undecided(plan, state) or pivot_passed(plan, state):
                 return "nothing is undone once the pivot was issued"
             return None
 
 
-def _retry_objection(step: Step, action: Execution, given: Resolve) -> str | None:
+def _undo_anyway_objection(step: Step, parked: Parked) -> str | None:
+    if parked.code is e.ParkCode.KEY_FORGOTTEN:
+        return (
+            f"{step.command.service} may have forgotten {step.path} and would undo nothing: say applied or not-applied"
+        )
+    return None
+
+
+def _retry_objection(step: Step, action: Execution, parked: Parked, given: Resolve) -> str | None:
+    if parked.kind is Kind.COMPENSATION:
+        return f"{step.path} is to be undone, not repeated: say applied or not-applied"
     if action.outcome is Outcome.OK:
         return f"{step.path} answered ok: say applied, with a reply that fits, or undo"
     if action.outcome is None and step.command.effect is Effect.AT_MOST_ONCE:
@@ -104,12 +145,6 @@ def _retry_objection(step: Step, action: Execution, given: Resolve) -> str | Non
     if action.outcome is None and key_forgotten(action, step.command.remembers, given.now):
         return f"the key of {step.path} may be forgotten, so a retry may do it twice: say applied, not-applied or undo"
     return None
-
-
-def _in_doubt_before_undo(parked: Parked, current: StepState) -> bool:
-    """Compensation stands at an at-most-once step: the question is about the action, no undo was issued."""
-    undo = current.undo
-    return parked.code is e.ParkCode.IN_DOUBT and (undo is None or undo.undoes != current.action.number)
 
 
 def on_resolve(plan: Plan, state: SagaState, given: Resolve) -> tuple[e.AnyEvent, ...]:
@@ -130,9 +165,11 @@ def on_resolve(plan: Plan, state: SagaState, given: Resolve) -> tuple[e.AnyEvent
     if current is None or given.path == OUTPUT:
         return (released,)
     step = plan.steps[given.path]
-    if parked.kind is Kind.COMPENSATION and not _in_doubt_before_undo(parked, current):
-        return (released, *_move_undo(step, current, given))
-    return (released, *_move_action(state, step, current, given))
+    if parked.kind is Kind.ACTION:
+        return (released, *_move_action(plan, state, step, given))
+    if is_about_the_action(parked, current):
+        return (released, *_settle_doubt(step, current.action, given))
+    return (released, *_move_undo(step, current, given))
 
 
 def _move_undo(step: Step, current: StepState, given: Resolve) -> tuple[e.AnyEvent, ...]:
@@ -144,18 +181,33 @@ def _move_undo(step: Step, current: StepState, given: Resolve) -> tuple[e.AnyEve
                 at=given.now, path=step.path, execution=number, actor=given.actor, evidence=given.evidence
             ),
         )
-    if undo is None or undo.outcome is not None:
+    if undo is None or undo.outcome is not None or not is_being_undone(current):
         return ()  # never built, or definitely failed: `advance` issues the next execution
+    if given.verdict is Verdict.NOT_APPLIED:
+        return (e.CompensationFailed(at=given.now, path=step.path, execution=undo.number, code=NOT_APPLIED),)
     return (_repeat(step, undo, given),)
 
 
-def _move_action(state: SagaState, step: Step, current: StepState, given: Resolve) -> tuple[e.AnyEvent, ...]:
-    action = current.action
+def _move_action(plan: Plan, state: SagaState, step: Step, given: Resolve) -> tuple[e.AnyEvent, ...]:
+    """Going forward."""
+    current = state.steps[step.path]
+    again = issue(state, step, next_number(current, Kind.ACTION), given.now)
     match given.verdict:
-        case Verdict.RETRY if action.outcome is None:
-            return (_repeat(step, action, given),)
+        case Verdict.RETRY if current.action.outcome is None:
+            return (_repeat(step, current.action, given),)
         case Verdict.RETRY:
-            return (issue(state, step, next_number(current, Kind.ACTION), given.now),)
+            return (again,)
+        case Verdict.NOT_APPLIED if not stop_is_due(plan, state):
+            return (*_settle_doubt(step, current.action, given), again)
+        case Verdict.UNDO:
+            return (e.CompensationStarted(at=given.now, because="operator", path=step.path, message=given.reason),)
+        case _:
+            return _settle_doubt(step, current.action, given)
+
+
+def _settle_doubt(step: Step, action: Execution, given: Resolve) -> tuple[e.AnyEvent, ...]:
+    """What the operator says of an action; `undo` says nothing of it, and the release itself is remembered."""
+    match given.verdict:
         case Verdict.APPLIED:
             return (
                 e.StepSucceeded(
@@ -168,20 +220,17 @@ def _move_action(state: SagaState, step: Step, current: StepState, given: Resolv
                 ),
             )
         case Verdict.NOT_APPLIED:
-            failed = e.StepFailed(
-                at=given.now,
-                path=step.path,
-                execution=action.number,
-                code="not-applied",
-                actor=given.actor,
-                evidence=given.evidence,
+            return (
+                e.StepFailed(
+                    at=given.now,
+                    path=step.path,
+                    execution=action.number,
+                    code=NOT_APPLIED,
+                    actor=given.actor,
+                    evidence=given.evidence,
+                ),
             )
-            if state.phase is not Phase.RUNNING:
-                return (failed,)
-            return (failed, issue(state, step, next_number(current, Kind.ACTION), given.now))
-        case Verdict.UNDO if state.phase is Phase.RUNNING:
-            return (e.CompensationStarted(at=given.now, because="operator", path=step.path, message=given.reason),)
-        case Verdict.UNDO:
+        case _:
             return ()
 
 

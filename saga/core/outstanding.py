@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from saga.core.bounds import ACTION_EXPIRES_AFTER, RESEND_AFTER
+from saga.core.bounds import ACTION_EXPIRES_AFTER, RESEND_AFTER, RESEND_CAP
 from saga.core.definition import CommandTemplate, Step
 from saga.core.identity import attempt_id, idempotency_key, span_id, traceparent
 from saga.core.messages import CommandMessage, Kind
@@ -46,7 +46,8 @@ def next_wake(plan: Plan, state: SagaState, now: datetime, dispatched_version: i
             moments.append(execution.wake_at)
         on_the_wire = execution.waiting in (Waiting.REPLY, Waiting.DELIVERY)
         if on_the_wire and (execution.sent[0] > dispatched_version or execution.waiting is Waiting.DELIVERY):
-            moments.append(max(now, execution.sent_at) + RESEND_AFTER)
+            away = now - execution.clock_at
+            moments.append(max(now, execution.sent_at) + min(max(RESEND_AFTER, away / 2), RESEND_CAP))
     return min(moments, default=None)
 
 

@@ -61,7 +61,7 @@ def on_reply(plan: Plan, state: SagaState, given: Reply) -> tuple[e.AnyEvent, ..
         return _odd(current, execution, given)
     match reply.outcome:
         case Outcome.OK if reply.kind is Kind.ACTION:
-            return _succeeded(plan, step, given)
+            return _succeeded(plan, step, given, read=pursued(plan, state, step, execution))
         case Outcome.OK:
             return _undone(step, execution, given)
         case Outcome.FAILED if reply.kind is Kind.ACTION:
@@ -126,7 +126,8 @@ def _odd(current: StepState, execution: Execution, given: Reply) -> tuple[e.AnyE
     )
 
 
-def _succeeded(plan: Plan, step: Step, given: Reply) -> tuple[e.AnyEvent, ...]:
+def _succeeded(plan: Plan, step: Step, given: Reply, *, read: bool) -> tuple[e.AnyEvent, ...]:
+    """With `read`, later steps look into the reply; a step that is given up only has to be undone."""
     reply = given.message
     succeeded = e.StepSucceeded(
         at=given.now,
@@ -137,7 +138,7 @@ def _succeeded(plan: Plan, step: Step, given: Reply) -> tuple[e.AnyEvent, ...]:
         attempt=reply.attempt,
         handler_ms=_milliseconds(reply.handler_time),
     )
-    mismatch = check_reads(plan.definition.reads, step.path, reply.body)
+    mismatch = check_reads(plan.definition.reads, step.path, reply.body) if read else None
     if mismatch is None:
         return (succeeded,)
     text = f"the reply of {step.command.type_name} lacks what the definition reads: {mismatch}"
@@ -225,7 +226,10 @@ def _delivery_answer(
     if park is not None or (at_most_once and reply.code not in (BUSY, RefusedCode.UNKNOWN_COMMAND)):
         text = f"{step.path} answered {reply.outcome}/{reply.code}: {reply.message}".rstrip(": ")
         code = park or e.ParkCode.IN_DOUBT
-        return (e.StepParked(at=given.now, path=step.path, kind=reply.kind, code=code, text=text),)
+        parked = e.StepParked(at=given.now, path=step.path, kind=reply.kind, code=code, text=text)
+        if code is e.ParkCode.IN_DOUBT and _asks_about_the_action(step, execution):
+            return (_compensation_failed(given, reply.code, reply.message), parked)
+        return (parked,)
     if reply.code == BUSY and reply.outcome is Outcome.RETRY:
         if at_most_once:
             return ()
@@ -243,6 +247,13 @@ def _delivery_answer(
         message=reply.message,
         retry_after=reply.retry_after,
     )
+
+
+def _asks_about_the_action(step: Step, execution: Execution) -> bool:
+    """An undo that its service cannot carry out before somebody says whether the action happened: asking again under
+    this key would bring the same answer for ever, so it is given up, and the question is the action's."""
+    unknown = execution.kind is Kind.COMPENSATION and execution.undoes_outcome == "unknown"
+    return unknown and step.command.effect is Effect.AT_MOST_ONCE
 
 
 def _milliseconds(time: timedelta | None) -> int | None:

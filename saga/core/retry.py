@@ -2,11 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from saga.core.bounds import ACTION_EXPIRES_AFTER, RETRY_AFTER_MAX
+from saga.core.bounds import ACTION_EXPIRES_AFTER, RETRY_AFTER_MAX, UNCOUNTED_FIRST
 from saga.core.definition import RetryPolicy, Step
 from saga.core.identity import idempotency_key, jitter
 from saga.core.messages import Kind
-from saga.core.state import Execution
+from saga.core.state import Execution, StepState
 
 
 def policy_of(step: Step, kind: Kind) -> RetryPolicy:
@@ -14,12 +14,24 @@ def policy_of(step: Step, kind: Kind) -> RetryPolicy:
     return step.retry if kind is Kind.ACTION else step.undo_retry
 
 
-def backoff(saga: str, path: str, execution: Execution, policy: RetryPolicy, cap: timedelta | None = None) -> timedelta:
+def backoff(saga: str, path: str, execution: Execution, policy: RetryPolicy) -> timedelta:
     """Exponential with full jitter: between nothing and `first` doubled for every attempt so far, at most `cap`."""
-    longest = policy.cap if cap is None else min(cap, policy.cap)
-    doubled = policy.first * (2 ** min(execution.counted - 1, 30)) if policy.first < longest else longest
-    key = idempotency_key(saga, path, execution.kind, execution.number)
-    return min(doubled, longest) * jitter(key, execution.attempt)
+    return _doubled(policy.first, execution.counted, policy.cap) * _jitter(saga, path, execution)
+
+
+def uncounted_backoff(saga: str, path: str, execution: Execution, cap: timedelta) -> timedelta:
+    """After an answer that was no attempt. It doubles with every sending, whatever the policy says: such answers use
+    up nothing, so a deploy gap of hours would else fill the history at the pace of the round trip."""
+    return _doubled(UNCOUNTED_FIRST, execution.attempt, cap) * (0.5 + _jitter(saga, path, execution) / 2)
+
+
+def _doubled(first: timedelta, sendings: int, cap: timedelta) -> timedelta:
+    doublings = min(max(sendings - 1, 0), 30)
+    return cap if first >= cap / 2**doublings else first * 2**doublings
+
+
+def _jitter(saga: str, path: str, execution: Execution) -> float:
+    return jitter(idempotency_key(saga, path, execution.kind, execution.number), execution.attempt)
 
 
 def next_attempt_at(now: datetime, wait: timedelta, retry_after: timedelta | None) -> datetime:
@@ -32,6 +44,15 @@ def used_up(execution: Execution, policy: RetryPolicy, next_at: datetime) -> boo
     if policy.attempts is not None and execution.counted >= policy.attempts:
         return True
     return execution.within_at is not None and next_at >= execution.within_at
+
+
+def forgotten(step: Step, current: StepState, execution: Execution, now: datetime) -> bool:
+    """It is too late to send this execution again: its own key may be forgotten, or, where nobody knows whether the
+    action happened, the key it undoes. The participant would take it that nothing ever happened."""
+    template = step.undo if execution.kind is Kind.COMPENSATION and step.undo is not None else step.command
+    if key_forgotten(execution, template.remembers, now):
+        return True
+    return execution.undoes_outcome == "unknown" and key_forgotten(current.action, step.command.remembers, now)
 
 
 def key_forgotten(execution: Execution, remembers: timedelta, now: datetime) -> bool:

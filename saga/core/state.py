@@ -60,8 +60,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     wake_at: datetime | None = None
     """Attempt due, or end of back-off."""
     within_at: datetime | None = None
-    delayed_at: datetime | None = None
-    """Since when the attempt waits for delivery."""
+    clock_at: datetime
+    """From when the current attempt's time counts: it was sent, or confirmed late; a pause moves it."""
     why: str = ""
     """Why the last attempt brought nothing, or why delivery waits."""
     outcome: Outcome | None = None

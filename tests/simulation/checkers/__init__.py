@@ -1,0 +1,81 @@
+"""The laws, one a module: each looks at commits, at messages, at effects, or at the end, and raises Violation."""
+
+from typing import TYPE_CHECKING
+
+from saga.core.messages import CommandMessage
+from saga.core.plan import Plan
+from saga.core.state import SagaState
+from tests.simulation.checkers import (
+    absorbing,
+    accepted,
+    compensated,
+    completed,
+    fold,
+    gapless,
+    liveness,
+    once,
+    order,
+    pivot,
+    replay,
+    screened,
+    spurious,
+    timers,
+    waiting,
+    wire,
+)
+from tests.simulation.checkers.seen import note
+from tests.simulation.checkers.shadow import Shadow
+from tests.simulation.ledger import Entry
+from tests.simulation.store import Commit, Row
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Checkers:
+    """All of them, and the shadow of each saga they share."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.shadows: dict[str, Shadow] = {}
+
+    def on_commit(self, row: Row, commit: Commit) -> None:
+        """A commit was appended."""
+        shadow = self.shadows.get(row.saga)
+        if shadow is None:
+            shadow = self.shadows[row.saga] = Shadow(row.saga, row.plan)
+        note(self.world, row, commit, shadow)
+        gapless.on_commit(row, commit)
+        absorbing.on_commit(commit, shadow)
+        screened.on_commit(self.world, commit)
+        timers.on_commit(self.world, row, commit)
+        order.on_commit(row, commit, shadow)
+        pivot.on_commit(commit, shadow)
+        shadow.take(commit)
+        compensated.on_commit(self.world, row, shadow, commit)
+        waiting.on_commit(row, commit)
+
+    def on_publish(self, plan: Plan, state: SagaState, message: CommandMessage) -> None:
+        """A command is about to leave, of a state its sender believes in."""
+        wire.on_publish(self.world, self.shadows.get(state.saga), plan, state, message)
+
+    def on_effect(self, entry: Entry, command: CommandMessage) -> None:
+        """The outside world changed."""
+        shadow = self.shadows.get(entry.saga)
+        if shadow is None:
+            return  # of a saga nobody recorded yet: the wire checker has its message
+        once.on_effect(entry, command, shadow)
+        compensated.on_effect(self.world, entry, shadow)
+
+    def at_end(self) -> None:
+        """Everything is at rest."""
+        for row in self.world.store.rows.values():
+            shadow = self.shadows[row.saga]
+            fold.at_end(row)
+            replay.at_end(self.world, row)
+            completed.at_end(self.world, row, shadow)
+            compensated.at_end(self.world, row, shadow)
+            liveness.at_end(self.world, row, shadow)
+            spurious.at_end(self.world, row, shadow)
+        accepted.at_end(self.world)
+        wire.at_end(self.world, self.shadows)

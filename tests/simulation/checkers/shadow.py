@@ -1,0 +1,165 @@
+"""A saga's story told again from its events alone, in the plainest way: what the checkers compare the core with."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from saga.core import events as e
+from saga.core.identity import attempt_id, idempotency_key
+from saga.core.messages import Kind
+from tests.simulation.store import Commit
+
+if TYPE_CHECKING:
+    from saga.core.plan import Plan
+
+
+class Act(msgspec.Struct):
+    """The current execution of a step's action."""
+
+    number: int
+    issued: int
+    outcome: str | None = None
+    settled: int = 0
+
+
+class Undo(msgspec.Struct):
+    """The current execution of a step's compensation."""
+
+    number: int
+    open: bool = True
+
+
+class Shadow:
+    """What a reader of the history knows."""
+
+    def __init__(self, saga: str, plan: "Plan") -> None:
+        self.saga = saga
+        self.plan = plan
+        self.clock = 0
+        self.acts: dict[str, Act] = {}
+        self.undos: dict[str, Undo] = {}
+        self.undone: set[str] = set()
+        self.parked: dict[str, Kind] = {}
+        self.blocks: dict[str, str] = {}
+        self.arms: dict[str, bool] = {}
+        self.compensating = False
+        self.paused = False
+        self.ended: type[e.Event] | None = None
+        self.because = ""
+        self.unresolved: tuple[str, ...] = ()
+        self.bodies: dict[str, bytes] = {}
+        """Idempotency key: the one body ever issued under it."""
+        self.messages: dict[str, str] = {}
+        """Attempt id: idempotency key."""
+        self.quiet_versions: set[int] = set()
+        """Versions at which nothing may be sent."""
+
+    def take(self, commit: Commit) -> None:
+        """One commit more."""
+        for event in commit.events:
+            self.clock += 1
+            self.event(event)
+        if self.paused or self.ended is not None:
+            self.quiet_versions.add(commit.version)
+
+    def event(self, event: e.AnyEvent) -> None:
+        """One event more."""
+        match event:
+            case e.CommandIssued():
+                self._issued(event)
+            case e.CommandRepeated():
+                self._sent(event.path, event.kind, event.execution, event.attempt)
+            case e.StepSucceeded():
+                self._settled(event.path, "ok")
+            case e.StepFailed():
+                self._settled(event.path, "failed")
+            case e.CompensationSucceeded():
+                self.undone.add(event.path)
+                self._close(event.path)
+            case e.CompensationFailed():
+                self._close(event.path)
+            case _:
+                self._standing(event)
+
+    def _standing(self, event: e.AnyEvent) -> None:
+        match event:
+            case e.StepParked():
+                self.parked[event.path] = event.kind
+            case e.StepReleased():
+                self.parked.pop(event.path, None)
+            case e.ArmChosen():
+                self.arms[event.path] = event.taken
+            case e.BlockFailed():
+                self.blocks[event.path] = "undoing"
+            case e.BlockUndone():
+                self.blocks[event.path] = "otherwise"
+            case _:
+                self._phase(event)
+
+    def _phase(self, event: e.AnyEvent) -> None:
+        match event:
+            case e.CompensationStarted():
+                self.compensating = True
+                self.because = event.because
+                self.parked = {path: kind for path, kind in self.parked.items() if kind is Kind.COMPENSATION}
+            case e.SagaPaused():
+                self.paused = True
+            case e.SagaResumed():
+                self.paused = False
+            case e.SagaCompleted() | e.SagaCompensated():
+                self.ended = type(event)
+            case e.SagaAbandoned():
+                self.ended = type(event)
+                self.unresolved = event.unresolved
+            case _:
+                pass
+
+    def _issued(self, event: e.CommandIssued) -> None:
+        if event.kind is Kind.ACTION:
+            self.acts[event.path] = Act(event.execution, self.clock)
+            self.undone.discard(event.path)
+            self.undos.pop(event.path, None)
+            self.parked.pop(event.path, None)
+        else:
+            self.undos[event.path] = Undo(event.execution)
+        key = idempotency_key(self.saga, event.path, event.kind, event.execution)
+        self.bodies[key] = bytes(event.body)
+        self._sent(event.path, event.kind, event.execution, 1)
+
+    def _sent(self, path: str, kind: Kind, execution: int, attempt: int) -> None:
+        key = idempotency_key(self.saga, path, kind, execution)
+        self.messages[attempt_id(key, attempt)] = key
+
+    def _settled(self, path: str, outcome: str) -> None:
+        act = self.acts[path]
+        if act.outcome is None:
+            act.settled = self.clock
+        act.outcome = outcome
+        self.parked.pop(path, None)
+
+    def _close(self, path: str) -> None:
+        self.parked.pop(path, None)
+        if path in self.undos:
+            self.undos[path].open = False
+
+    # ------------------------------------------------------------------------------------------------ questions
+
+    def to_undo(self, paths: "set[str] | None" = None) -> list[str]:
+        """What must be undone now, first one first: unfinished ones, newest issue first; then newest success first."""
+        wanted: list[tuple[int, int, str]] = []
+        for path, act in self.acts.items():
+            step = self.plan.steps[path]
+            if paths is not None and path not in paths:
+                continue
+            if step.undo is None or step.kind != "compensatable" or act.outcome == "failed" or path in self.undone:
+                continue
+            wanted.append((1, act.issued, path) if act.outcome is None else (0, act.settled, path))
+        return [path for _, _, path in sorted(wanted, reverse=True)]
+
+    def pivot(self) -> str:
+        """`not issued`, `undecided`, `passed` or `failed`."""
+        for path in self.plan.pivots:
+            act = self.acts.get(path)
+            if act is not None:
+                return {None: "undecided", "ok": "passed", "failed": "failed"}[act.outcome]
+        return "not issued"

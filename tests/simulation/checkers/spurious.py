@@ -1,0 +1,21 @@
+"""L4: where nobody refused, nobody asked to stop and everything healed in time, nothing is undone."""
+
+from typing import TYPE_CHECKING
+
+from saga.core import events as e
+from tests.simulation.checkers.shadow import Shadow
+from tests.simulation.faults import Regime
+from tests.simulation.store import Row
+from tests.simulation.violation import Violation
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+def at_end(world: "World", row: Row, shadow: Shadow) -> None:
+    """Compensation needs a cause."""
+    calm = world.drawn.regime in (Regime.WITHIN_BUDGET, Regime.FAULT_FREE)
+    if calm and shadow.compensating and shadow.because != "operator":
+        raise Violation("L4", f"{row.saga} was compensated ({shadow.because}), and nobody had failed")
+    if world.drawn.regime is Regime.FAULT_FREE and shadow.ended is not e.SagaCompleted:
+        raise Violation("L4", f"{row.saga} did not complete in a world without faults")

@@ -1,0 +1,389 @@
+"""An orchestrator process: the real `screen`, `decide`, `outstanding` and `next_wake` in a shell that may die anywhere.
+
+take what is there -> load -> decide -> (it may freeze here) -> commit -> publish what is outstanding -> acknowledge
+"""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from saga.core import events as e
+from saga.core import inputs as i
+from saga.core import outstanding as core
+from saga.core import replies
+from saga.core.bounds import RESEND_AFTER
+from saga.core.decide import decide
+from saga.core.messages import CommandMessage
+from saga.core.plan import Plan
+from saga.core.state import SagaState
+from tests.simulation.broker import Delivery
+from tests.simulation.dispatch import Dispatch
+from tests.simulation.store import CommitUnknown, Row, Unavailable, Write
+from tests.simulation.violation import Crash
+from tests.simulation.work import Work, started, work_of
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+COMMIT_TRIES = 4
+ORPHANED_AFTER_SECONDS = 6.0
+"""The broker gives up on a frozen consumer and delivers to others what it held."""
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A saga as this process knows it."""
+
+    plan: Plan
+    state: SagaState
+    dispatched: int
+    wake_at: datetime | None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One decided input on its way into the store."""
+
+    work: Work
+    write: Write
+    after_version: int
+    """What is known to have been dispatched before."""
+
+
+class Orchestrator:
+    """One process; a restart keeps nothing but its name."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        self._world = world
+        self.name = name
+        self.alive = True
+        self.frozen = False
+        self.incarnation = 0
+        self._planned = False
+        self._busy = False
+        self._waiting: list[Work] = []
+        self._flying: list[Work] = []
+        self._cache: dict[str, Loaded] = {}
+        self._skew = (world.random.random() - 0.5) * 2 * world.faults.skew_seconds
+        self._offset = -self._skew
+        self._blind = world.random.random() < world.faults.blind_cache
+        self.dispatch = Dispatch(world, self)
+
+    def heal(self) -> None:
+        """Tail reads from now on."""
+        self._blind = False
+
+    def now(self) -> datetime:
+        """Store time, as far as this process can tell: its own clock and the offset seen at the last answer."""
+        seconds = self._skew + (0.0 if "raw-clock" in self._world.broken else self._offset)
+        return self._world.moment() + timedelta(seconds=seconds)
+
+    def _heard_from_store(self) -> None:
+        self._offset = -self._skew
+
+    # -------------------------------------------------------------------------------------------------- arriving
+
+    def receive(self, delivery: Delivery) -> None:
+        """A message from the broker."""
+        if not self.alive or self.frozen:
+            self._world.broker.give_back(delivery)
+            return
+        self.offer(work_of(self._world, delivery))
+
+    def offer(self, work: Work) -> None:
+        """Something to decide on."""
+        self._waiting.append(work)
+        self._plan()
+
+    def sweep(self, row: Row) -> None:
+        """The saga's `wake_at` has passed: claim it and look."""
+        self._world.store.claim(row)
+        self._heard_from_store()
+        if not any(work.verb == "tick" and work.saga == row.saga for work in self._waiting):
+            self.offer(Work("tick", row.saga))
+
+    def reconcile_soon(self) -> None:
+        """The broker may have lost everything: send again what must be on the wire."""
+        self._world.after(1.0 + self._world.random.random() * 10.0, self._reconcile, self.incarnation)
+
+    def _reconcile(self, incarnation: int) -> None:
+        if incarnation != self.incarnation:
+            return
+        try:
+            for saga in list(self._world.store.rows):
+                loaded = self._load(saga)
+                if loaded is not None:
+                    self._world.marks["reconciled"] += 1
+                    self.dispatch.publish(loaded.plan, loaded.state, 0)
+        except Crash:
+            self._die()
+
+    def _plan(self) -> None:
+        if not self._planned and not self._busy and self._waiting and self.alive:
+            self._planned = True
+            self._world.after(self._world.random.random() * 0.01, self._step, self.incarnation)
+
+    # ------------------------------------------------------------------------------------------------------ step
+
+    def _step(self, incarnation: int) -> None:
+        if incarnation != self.incarnation:
+            return
+        self._planned = False
+        self._busy = True
+        self._flying = self._take()
+        try:
+            self._world.boundary("before deciding")
+            entries = [entry for work in self._flying if (entry := self._decide(work)) is not None]
+            if entries and "publish-before-commit" in self._world.broken:
+                self._publish(entries)
+            if entries and "ack-before-commit" in self._world.broken:
+                self._ack(self._flying)
+            self._world.boundary("before the commit")
+        except Crash:
+            self._die()
+            return
+        pause = 0.002
+        if entries and self._world.chance(self._world.faults.zombie):
+            pause = self._world.random.random() * self._world.random.choice((1.0, 60.0, 3_000.0))
+            self._freeze(pause)
+        self._world.after(pause, self._finish, incarnation, entries, COMMIT_TRIES)
+
+    def _take(self) -> list[Work]:
+        """One input a saga: a commit is one decision."""
+        taken: list[Work] = []
+        left: list[Work] = []
+        sagas: set[str] = set()
+        for work in self._waiting:
+            (left if work.saga in sagas else taken).append(work)
+            sagas.add(work.saga)
+        self._waiting = left
+        return taken
+
+    def _freeze(self, seconds: float) -> None:
+        self._world.marks["frozen between decision and commit"] += 1
+        self.frozen = True
+        self._world.after(ORPHANED_AFTER_SECONDS, self._orphan, self.incarnation, list(self._flying))
+
+    def _orphan(self, incarnation: int, held: list[Work]) -> None:
+        if self.frozen and incarnation == self.incarnation:
+            for work in [*held, *self._waiting]:
+                if work.delivery is not None:
+                    self._world.broker.give_back(work.delivery)
+
+    def _finish(self, incarnation: int, entries: list[Entry], tries: int) -> None:
+        if incarnation != self.incarnation:
+            return
+        thawed, self.frozen = self.frozen, False
+        if thawed:
+            self._world.release()
+        try:
+            won = self._commit(entries)
+            if thawed and len(won) < len(entries):
+                self._world.marks["zombie commit rejected"] += 1
+            self._world.boundary("after the commit")
+            self._settle(entries, won)
+        except CommitUnknown:
+            self._unknown(incarnation, entries, tries)
+            return
+        except Unavailable:
+            self._world.after(0.5, self._finish, incarnation, entries, tries)
+            return
+        except Crash:
+            self._die()
+            return
+        self._busy = False
+        self._flying = []
+        self._plan()
+
+    def _commit(self, entries: list[Entry]) -> set[str]:
+        if not entries:
+            return set()
+        won = self._world.store.commit([entry.write for entry in entries])
+        self._heard_from_store()
+        return won
+
+    def _unknown(self, incarnation: int, entries: list[Entry], tries: int) -> None:
+        """The same commit again is safe: (saga, version) is its identity."""
+        if "unknown-commit-is-failure" in self._world.broken:
+            rows = self._world.store.rows
+            entries = [
+                msgspec.structs.replace(
+                    entry,
+                    write=msgspec.structs.replace(entry.write, expected_version=rows[entry.write.saga].version),
+                )
+                for entry in entries
+                if entry.write.saga in rows
+            ]
+        self._world.after(0.1, self._finish, incarnation, entries, tries - 1)
+
+    def _settle(self, entries: list[Entry], won: set[str]) -> None:
+        winners = [entry for entry in entries if entry.write.saga in won]
+        for entry in winners:
+            write = entry.write
+            self._keep(write)
+        if "publish-before-commit" not in self._world.broken:
+            self._publish(winners)
+        lost = {id(entry.work) for entry in entries if entry.write.saga not in won}
+        for entry in entries:
+            if entry.write.saga not in won:
+                self._cache.pop(entry.write.saga, None)
+        self._world.boundary("before the acknowledgement")
+        self._ack([work for work in self._flying if id(work) not in lost])
+        self._waiting = [work for work in self._flying if id(work) in lost] + self._waiting
+
+    def _keep(self, write: Write) -> None:
+        row = self._world.store.rows[write.saga]
+        self._cache[write.saga] = Loaded(write.plan, write.state, row.dispatched, row.wake_at)
+
+    def _publish(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            write = entry.write
+            self.dispatch.publish(write.plan, write.state, entry.after_version)
+            entry.work.answered(self._world, "accepted", write.saga)
+
+    def _ack(self, works: list[Work]) -> None:
+        for work in works:
+            if work.delivery is not None:
+                self._world.broker.ack(work.delivery)
+
+    def _die(self) -> None:
+        """Memory is gone; the broker gives what was not acknowledged to others."""
+        self._world.marks["orchestrator died"] += 1
+        held = [work.delivery for work in (*self._flying, *self._waiting) if work.delivery is not None]
+        again = [work for work in (*self._flying, *self._waiting) if work.delivery is None and work.again]
+        self.alive = False
+        self.frozen = self._planned = self._busy = False
+        self.incarnation += 1
+        self._cache = {}
+        self._waiting = []
+        self._flying = []
+        self.dispatch.forget()
+        for delivery in held:
+            self._world.broker.give_back(delivery)
+        for work in again:
+            self._world.after(5.0, self._world.operators.repeat, work)
+        self._world.after(self._world.random.random() * 5.0, self._restart)
+
+    def _restart(self) -> None:
+        self.alive = True
+        self._offset = -self._skew
+        self._world.release()
+
+    # ---------------------------------------------------------------------------------------------------- decide
+
+    def _load(self, saga: str) -> Loaded | None:
+        row = self._world.store.rows.get(saga)
+        if row is None:
+            return None
+        known = self._cache.get(saga)
+        if known is not None and self._blind:
+            return known
+        self._heard_from_store()
+        if known is not None and row.version > known.state.version:
+            self._world.marks["tail read"] += 1
+        # The fold of the stored bytes is this very state: checked at the end of every run, where it costs less.
+        loaded = self._cache[saga] = Loaded(row.plan, row.state, row.dispatched, row.wake_at)
+        return loaded
+
+    def _decide(self, work: Work) -> Entry | None:
+        """The commit an input leads to; None when there is nothing to write."""
+        if work.verb == "start":
+            return self._begin(work)
+        entry = self._decide_on(work, self._load(work.saga))
+        if entry is None and self._blind and "trusts-stale-cache" not in self._world.broken:
+            # An old state may only lead to a commit, which the store checks; nobody checks an acknowledgement.
+            self._blind = False
+            entry = self._decide_on(work, self._load(work.saga))
+            self._blind = True
+        return entry
+
+    def _decide_on(self, work: Work, loaded: Loaded | None) -> Entry | None:
+        if loaded is None:
+            return None
+        plan, state = loaded.plan, loaded.state
+        if work.reply is not None and (rejection := replies.screen(plan, state, work.reply)) is not None:
+            self._world.marks[f"turned away: {rejection.code}"] += 1
+            return None
+        given = work.given(self.now(), loaded.dispatched, plan, state)
+        if given is None:
+            return None
+        decision = decide(plan, state, given)
+        if not decision.events:
+            self._world.marks[f"nothing follows: {work.verb}"] += 1
+            if work.verb == "tick":
+                self._look_again(loaded)
+            work.answered(self._world, "accepted", work.saga)
+            return None
+        after_version = 0 if isinstance(given, i.Resume) else loaded.dispatched
+        return Entry(work, self._write(loaded, given, decision.events, decision.state), after_version)
+
+    def _begin(self, work: Work) -> Entry | None:
+        world, ask = self._world, work.ask
+        assert ask is not None
+        saga = world.store.keys.get(ask.key)
+        if saga is not None and "no-unique-start" not in world.broken:
+            same = world.store.rows[saga].input == ask.input
+            world.marks["start again" if same else "start again, other bytes"] += 1
+            work.answered(world, "accepted" if same else "refused", saga)
+            return None
+        plan = world.workload.sagas[ask.plan_index].plan
+        given = started(world, ask, plan, self.now())
+        decision = decide(plan, None, given)
+        wake_at = min(given.now + RESEND_AFTER, core.next_wake(plan, decision.state, given.now, 0) or given.now)
+        write = Write(
+            given.saga,
+            0,
+            plan,
+            ask.key,
+            e.encode(decision.events),
+            decision.events,
+            given,
+            self.name,
+            decision.state,
+            wake_at,
+        )
+        return Entry(work, write, 0)
+
+    def _write(self, loaded: Loaded, given: i.Input, events: tuple[e.AnyEvent, ...], state: SagaState) -> Write:
+        wake_at = core.next_wake(loaded.plan, state, given.now, loaded.dispatched)
+        if "stale-wake" in self._world.broken and not isinstance(given, i.Tick) and _covered(loaded.wake_at, wake_at):
+            wake_at = loaded.wake_at
+        return Write(
+            state.saga,
+            loaded.state.version,
+            loaded.plan,
+            state.start_key,
+            e.encode(events),
+            events,
+            given,
+            self.name,
+            state,
+            wake_at,
+        )
+
+    def _look_again(self, loaded: Loaded) -> None:
+        """A wake that found nothing due: send again what never arrived for certain, and set the alarm anew."""
+        now, state = self.now(), loaded.state
+        row = self._world.store.rows[state.saga]
+        overdue = [
+            due.message
+            for due in core.outstanding(loaded.plan, state, loaded.dispatched)
+            if self._sent_at(state, due.message) + RESEND_AFTER <= now
+        ]
+        if overdue:
+            self._world.marks["re-dispatch"] += 1
+            self.dispatch.publish(loaded.plan, state, loaded.dispatched)
+        self._world.store.rearm(row, state.version, core.next_wake(loaded.plan, state, now, loaded.dispatched))
+
+    def _sent_at(self, state: SagaState, message: CommandMessage) -> datetime:
+        step = state.steps[message.path]
+        execution = step.action if message.kind == "action" or step.undo is None else step.undo
+        return execution.sent_at
+
+    def cached(self, saga: str) -> Loaded | None:
+        """What this process believes of a saga now."""
+        return self._cache.get(saga)
+
+
+def _covered(known: datetime | None, wanted: datetime | None) -> bool:
+    """Whether an alarm that was read a while ago rings early enough."""
+    return known is not None and (wanted is None or known <= wanted)
