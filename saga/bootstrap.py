@@ -2,14 +2,17 @@
 
 import importlib
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
+from saga.adapters.memory.bus import MemoryBroker
 from saga.adapters.system import SystemClock, SystemIds
 from saga.client import CallerBus
 from saga.core.errors import SagaError
+from saga.core.topology import wanted_topology
 from saga.define import Definition
 from saga.engine.settings import EngineSettings
 from saga.engine.worker import Orchestrator
@@ -41,12 +44,37 @@ async def open_store(url: str) -> Store:
 
 
 async def open_bus(url: str, *, name: str) -> CallerBus:
-    """The broker. Raises WrongAddress, or Unavailable."""
+    """The broker: RabbitMQ, or the one inside a running `saga dev`. Raises WrongAddress, or Unavailable."""
+    if url.startswith("dev://"):
+        from saga.adapters.memory.guest import GuestBus
+
+        address = urlsplit(url)
+        return await GuestBus.open(Path(address.path), user=address.username or "dev")
     if not url.startswith(("amqp://", "amqps://")):
-        raise WrongAddress(f"broker {masked(url)!r} is not known. Fix: amqp://user:password@host:port/vhost")
+        raise WrongAddress(
+            f"broker {masked(url)!r} is not known. Fix: amqp://user:password@host:port/vhost, "
+            "or the dev:///folder that a running `saga dev` prints"
+        )
     from saga.adapters.rabbitmq import RabbitBus
 
     return await RabbitBus.open(url, name=name)
+
+
+@asynccontextmanager
+async def shared_broker(services: Iterable[str], folder: Path) -> AsyncIterator[MemoryBroker]:
+    """A broker in this process, which `open_bus("dev://" + folder)` reaches from other processes. Raises Unavailable.
+
+    It loses everything when the process ends.
+    """
+    from saga.adapters.memory.sharing import SharedBroker
+
+    broker = MemoryBroker(wanted_topology(services))
+    shared = SharedBroker(broker, folder)
+    await shared.open()
+    try:
+        yield broker
+    finally:
+        await shared.close()
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
@@ -108,7 +136,7 @@ async def serving(
     database = await open_database(settings.database) if settings.database else None
     try:
         if database is not None:
-            await _prepare(database, participant, migrate=migrate)
+            await prepare(database, participant, migrate=migrate)
         at_work = Serving(participant, database, CLOCK, name)
         bus = await open_bus(settings.amqp, name=name)
         try:
@@ -120,7 +148,8 @@ async def serving(
             await database.close()
 
 
-async def _prepare(database: OwnDatabase, participant: Participant, *, migrate: bool) -> None:
+async def prepare(database: OwnDatabase, participant: Participant, *, migrate: bool) -> None:
+    """Make its tables, or see that they are there. Raises NotMigrated, SchemaMismatch, Unavailable."""
     if migrate:
         await database.migrate(participant.service, participant.migrations)
         return

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "dev": ("saga.cli.dev", "dev", "Run everything in one process, nothing to install."),
     "run": ("saga.cli.run", "run", "Run an orchestrator."),
     "serve": ("saga.cli.serve", "serve", "Run a participant."),
     "start": ("saga.cli.sagas", "start", "Start a saga."),
@@ -23,6 +24,8 @@ COMMANDS = {
     "explain": ("saga.cli.definitions", "explain", "Say what is undone when a step fails."),
     "diagram": ("saga.cli.definitions", "diagram", "Draw a definition (Mermaid)."),
     "definitions": ("saga.cli.definitions", "definitions", "Publish and list definitions."),
+    "contracts": ("saga.cli.contracts", "contracts", "Describe commands and definitions (AsyncAPI)."),
+    "conform": ("saga.cli.conform", "conform", "Try the rules of the wire contract on a participant."),
     "topology": ("saga.cli.topology", "topology", "The broker's exchanges, queues and rights."),
     "db": ("saga.cli.db", "db", "The store's tables."),
     "inbox": ("saga.cli.db", "inbox", "The participant's inbox tables."),
@@ -56,7 +59,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings file [default: saga.toml].")
 @click.option("--profile", help="Section [profile.NAME] of the settings file.")
-@click.option("--amqp", help="Broker: amqp://user:password@host:port/vhost.")
+@click.option("--amqp", help="Broker: amqp://user:password@host:port/vhost, or dev:///folder.")
 @click.option("--store", help="The engine's store: postgres://… or sqlite:///path.")
 @click.option("--log-level", help="debug, info, warning or error.")
 @click.option("--log-format", help="text or json.")
