@@ -108,7 +108,7 @@ class Case:
         self.plan = of
         self.now = NOW
         self.commits: list[tuple[e.AnyEvent, ...]] = []
-        self.given: list[i.Input] = []
+        self._given: list[i.Input] = []
         first = start(of, **start_changes)
         decision = decide(of, None, first)
         self.state: SagaState = decision.state
@@ -119,6 +119,10 @@ class Case:
         decision = decide(self.plan, self.state, given)
         self._keep(given, decision)
         return decision.events
+
+    def inputs(self) -> list[i.Input]:
+        """Everything that led to a commit."""
+        return self._given
 
     def pass_time(self, seconds: float) -> None:
         """Nothing happens for a while."""
@@ -151,7 +155,7 @@ class Case:
     def _keep(self, given: i.Input, decision: Decision) -> None:
         if decision.events:
             self.commits.append(decision.events)
-            self.given.append(given)
+            self._given.append(given)
             self.state = decision.state
 
 
