@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "demo": ("saga.cli.demo", "demo", "Watch orders complete, be undone, and survive kill -9."),
     "dev": ("saga.cli.dev", "dev", "Run everything in one process, nothing to install."),
     "run": ("saga.cli.run", "run", "Run an orchestrator."),
     "serve": ("saga.cli.serve", "serve", "Run a participant."),
