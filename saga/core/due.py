@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from saga.contract import Effect
 from saga.core import events as e
 from saga.core.definition import EXHAUSTED, OnExhausted, Step, StepKind
 from saga.core.inputs import Delivered, Tick, Undelivered
@@ -85,10 +84,10 @@ def end_attempt(  # noqa: PLR0913 - one attempt's end is described by exactly th
     """An attempt brought nothing definite: back off, or the step's attempts or time are used up.
 
     With `uncounted_cap` it was no real attempt (busy, a deploy gap): it uses up neither attempts nor time.
+
+    Also an at-most-once step is asked again: its service looks the key up first, so it runs if it never arrived,
+    answers again if it did, and says that it is in doubt if only a person can tell.
     """
-    if step.command.effect is Effect.AT_MOST_ONCE and execution.kind is Kind.ACTION and uncounted_cap is None:
-        text = f"{step.path} was tried once and brought no answer ({why}): it may or may not have happened"
-        return (e.StepParked(at=now, path=step.path, kind=Kind.ACTION, code=e.ParkCode.IN_DOUBT, text=text),)
     policy = policy_of(step, execution.kind)
     if uncounted_cap is None:
         wait = backoff(state.saga, step.path, execution, policy)

@@ -221,9 +221,10 @@ def _delivery_answer(
     listening = execution.waiting in (Waiting.REPLY, Waiting.DELIVERY) and step.path not in state.parked
     if not listening or not pursued(plan, state, step, execution) or reply.attempt != execution.attempt:
         return ()
-    at_most_once = step.command.effect is Effect.AT_MOST_ONCE and reply.kind is Kind.ACTION
+    broke_off = reply.outcome is Outcome.RETRY and reply.code != BUSY and reply.kind is Kind.ACTION
+    doubtful = broke_off and step.command.effect is Effect.AT_MOST_ONCE
     park = _PARKS.get(reply.code) if reply.outcome is Outcome.REFUSED else None
-    if park is not None or (at_most_once and reply.code not in (BUSY, RefusedCode.UNKNOWN_COMMAND)):
+    if park is not None or doubtful:
         text = f"{step.path} answered {reply.outcome}/{reply.code}: {reply.message}".rstrip(": ")
         code = park or e.ParkCode.IN_DOUBT
         parked = e.StepParked(at=given.now, path=step.path, kind=reply.kind, code=code, text=text)
@@ -231,8 +232,6 @@ def _delivery_answer(
             return (_compensation_failed(given, reply.code, reply.message), parked)
         return (parked,)
     if reply.code == BUSY and reply.outcome is Outcome.RETRY:
-        if at_most_once:
-            return ()
         return end_attempt(plan, state, step, execution, given.now, why=BUSY, uncounted_cap=BUSY_RETRY_CAP)
     if reply.code == RefusedCode.UNKNOWN_COMMAND and reply.outcome is Outcome.REFUSED:
         cap = UNKNOWN_COMMAND_RETRY_CAP

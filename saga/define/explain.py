@@ -22,7 +22,7 @@ from saga.core.definition import (
 )
 from saga.define.lint import lint
 
-TRIED_ONCE = "It cannot be repeated: without an answer it is in doubt, and parks for an operator."
+CARRIED_OUT_ONCE = "It is never carried out twice: if its service cannot tell whether it happened, it parks."
 
 
 class Undone(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ def explain(definition: Definition) -> str:
         lines += [f"  {_sentence(step.path, consequence)}" for consequence in step.consequences]
         if not step.consequences:
             doubtful = step.effect == Effect.AT_MOST_ONCE
-            lines.append(f"  {TRIED_ONCE if doubtful else 'It cannot fail: it is repeated until it is done.'}")
+            lines.append(f"  {CARRIED_OUT_ONCE if doubtful else 'It cannot fail: it is repeated until it is done.'}")
     advice = lint(definition)
     lines += ["", "Advice:", *(f"  {problem}" for problem in advice)] if advice else []
     return "\n".join(lines) + "\n"
@@ -212,7 +212,7 @@ def _consequence(step: Step, reason: str, way: _Way) -> Consequence:
 
 def _attempts(step: Step) -> str:
     if step.command.effect is Effect.AT_MOST_ONCE:
-        return f"tried once, {duration_text(step.timeout)}"
+        return f"carried out once, asked again every {duration_text(step.timeout)}"
     retry = step.retry
     often = f"at most {retry.attempts} times" if retry.attempts is not None else "repeated"
     until = f" within {duration_text(step.within)}" if step.within else "" if retry.attempts else " until it is decided"

@@ -24,20 +24,37 @@ def resolve(case: Case, path: str, verdict: Verdict, **changes: object) -> i.Res
     return i.Resolve(now=case.now, path=path, verdict=verdict, **fields)  # type: ignore[arg-type]  # a dict of texts
 
 
+def broke_off(case: Case, path: str) -> None:
+    """The handler raised: whether it happened is not known, and it may not be done twice."""
+    case.answer(case.sent(path), Outcome.RETRY, code="handler-error")
+
+
 def parked_in_doubt(*, undone: bool = False) -> Case:
-    """`call` is at most once and timed out; with `undone` the saga compensates and stands before its undo."""
+    """`call` is at most once and its handler broke off; with `undone` the saga compensates and stands before its undo."""
     case = Case(plan(step("call", effect=Effect.AT_MOST_ONCE), step("charge")))
-    case.tick(31)
+    broke_off(case, "call")
     if undone:
         case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
     return case
 
 
-def test_at_most_once_is_tried_once() -> None:
-    """A timeout of an at-most-once step goes to a person, never into a second attempt."""
+def test_at_most_once_is_not_repeated_after_it_broke_off() -> None:
+    """A handler that raised has tried: an at-most-once step goes to a person, never into a second run."""
     case = parked_in_doubt()
     assert case.state.parked["call"].code is ParkCode.IN_DOUBT
     assert outstanding(case.plan, case.state) == []
+
+
+def test_at_most_once_without_an_answer_is_asked_again_under_the_same_key() -> None:
+    """A lost command or reply is no doubt yet: the service looks the key up, and runs, answers again, or refuses."""
+    case = Case(plan(step("call", effect=Effect.AT_MOST_ONCE)))
+    first = case.sent("call")
+    assert names(case.tick(31)) == ["AttemptEnded call"]
+    assert names(case.tick(10)) == ["CommandRepeated call"]
+    again = case.sent("call")
+    assert (again.key, again.body, again.attempt) == (first.key, first.body, 2)
+    case.answer(again, Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
+    assert case.state.parked["call"].code is ParkCode.IN_DOUBT
 
 
 def test_retry_of_a_doubt_is_refused() -> None:
@@ -75,7 +92,7 @@ def test_a_late_ok_ends_the_doubt_before_an_undo() -> None:
     """An answer that arrives while compensation stands at a doubt moves it on; no person is needed any more."""
     case = Case(plan(step("call", effect=Effect.AT_MOST_ONCE), step("charge")))
     command = case.sent("call")
-    case.tick(31)
+    broke_off(case, "call")
     case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
     assert case.state.parked["call"].kind is Kind.COMPENSATION
     events = case.answer(command, Outcome.OK, effect=ReplyEffect.APPLIED, body=b'{"id":"x"}')
@@ -87,7 +104,7 @@ def test_a_late_failed_ends_the_doubt_before_an_undo() -> None:
     """A definite refusal leaves nothing to undo and nothing to look at."""
     case = Case(plan(step("call", effect=Effect.AT_MOST_ONCE)))
     command = case.sent("call")
-    case.tick(31)
+    broke_off(case, "call")
     case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
     events = case.answer(command, Outcome.FAILED, code="Declined")
     assert names(events) == ["StepFailed call", "SagaCompensated"]
@@ -154,7 +171,7 @@ def test_cancel_waits_for_the_pivot_even_when_a_person_settles_it() -> None:
     """A cancel that takes effect if the pivot fails also does so when an operator says that it did not happen."""
     case = Case(plan(step("reserve"), step("book", K.PIVOT, effect=Effect.AT_MOST_ONCE)))
     case.ok("reserve")
-    case.tick(31)
+    broke_off(case, "book")
     case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
     assert case.state.phase is Phase.RUNNING
     events = case.when(resolve(case, "book", Verdict.NOT_APPLIED))
@@ -238,7 +255,7 @@ def test_the_next_undo_waits_for_the_one_under_way() -> None:
     case = Case(plan(step("reserve"), call))
     case.ok("reserve")
     late = case.sent("call")
-    case.tick(31)
+    broke_off(case, "call")
     case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
     assert case.sent().path == "reserve"  # passed over: `call` waits for a person
     events = case.answer(late, Outcome.OK, effect=ReplyEffect.APPLIED, body=b'{"id":"x"}')

@@ -4,7 +4,7 @@ import msgspec
 
 from saga.contract import Effect
 from saga.core.definition import Step, StepKind
-from saga.define.explain import TRIED_ONCE, Consequence, explain, explain_data, explained_steps
+from saga.define.explain import CARRIED_OUT_ONCE, Consequence, explain, explain_data, explained_steps
 from tests.typing.orders import order
 
 STEPS = {step.path: step for step in explained_steps(order.compiled)}
@@ -46,15 +46,15 @@ def test_the_text_reads_as_sentences() -> None:
     assert lines[:2] == ["order v3: PlaceOrder -> OrderPlaced", "  deadline 1 d; point of no return: book"]
     assert "  If charge fails with LimitReached, undo reserve; then the saga ends compensated." in lines
     assert "  If quote runs out of attempts or time, it parks for an operator." in lines
-    assert f"  {TRIED_ONCE}" in lines
+    assert f"  {CARRIED_OUT_ONCE}" in lines
     assert "at most 5 times within 1 h, 30 s each, waiting 1 s to 5 min" in explain(order.compiled)
 
 
 def test_only_a_step_that_may_be_repeated_is_said_to_be() -> None:
-    """`at_most_once` after the pivot is tried once; explaining it as repeated would promise a second mail."""
+    """Explaining `at_most_once` as repeated would promise a second mail."""
     confirm = order.compiled.blocks[-1]
     assert isinstance(confirm, Step)
-    assert explained_steps(order.compiled)[-1].attempts == "tried once, 30 s"
+    assert explained_steps(order.compiled)[-1].attempts == "carried out once, asked again every 30 s"
     inbox = msgspec.structs.replace(confirm.command, effect=Effect.INBOX)
     last = msgspec.structs.replace(confirm, command=inbox)
     lines = explain(msgspec.structs.replace(order.compiled, blocks=(*order.compiled.blocks[:-1], last))).splitlines()
