@@ -9,9 +9,6 @@ from contracts.payments import CancelInvoice, CardDeclined, ChargeCard, IssueInv
 from contracts.shipping import BookCourier, QuoteCourier
 from saga import On, Retry, Saga, coalesce, define, text
 
-MAIL_TIMEOUT = timedelta(minutes=5)
-"""A mail is tried once, by a service that keeps trying for 2 minutes: hearing nothing for less proves nothing."""
-
 
 @define("order", version=1, deadline=timedelta(hours=24))
 def order(s: Saga, order: PlaceOrder) -> OrderPlaced:
@@ -50,6 +47,5 @@ def order(s: Saga, order: PlaceOrder) -> OrderPlaced:
             subject=text("Order {} is on its way", order.order_id),
             reference=order.order_id,
         ),
-        timeout=MAIL_TIMEOUT,
     )
     return OrderPlaced(charge_id=coalesce(paid.charge_id, billed.invoice_id), tracking=booked.tracking)

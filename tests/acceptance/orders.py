@@ -25,7 +25,7 @@ from tests.servers import PrivateRabbit
 KILL_EVERY_SECONDS = 1.0
 RESTART_AFTER_SECONDS = 0.3
 SETTLE_SECONDS_MAX = 1_500
-"""Longest back-off of a step is 5 minutes, and a mail is waited for as long: what is open may need both."""
+"""Longest back-off of a step is 5 minutes, and an open order may need several."""
 MINIMUM = {"kills": 60, "undone orders": 150, "replays": 100, "unknowns undone": 30, "tombstones": 5}
 """Below these the run proves nothing."""
 
