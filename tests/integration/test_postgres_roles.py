@@ -1,0 +1,74 @@
+"""The least-privilege roles of `infra/postgres/roles.sql` do their work and cannot rewrite history."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from saga.adapters.postgres import PostgresStore, open_store
+from saga.ports import Batch, SagaFilter
+from tests.conformance.store.places import advance, new_saga, parked
+
+ROLES = Path(__file__).parents[2] / "infra" / "postgres" / "roles.sql"
+
+
+@pytest.fixture
+async def engine_dsn(database: str, unique_name: str) -> AsyncIterator[str]:
+    """A migrated database, entered as a login user that has nothing but the role `saga_engine`."""
+    owner = await open_store(database)
+    await owner.migrate()
+    await owner.close()
+    connection = await asyncpg.connect(database)
+    for _ in range(2):  # applying it again changes nothing
+        await connection.execute(ROLES.read_text())
+    await connection.execute(f"create role {unique_name} login; grant saga_engine to {unique_name}")
+    parts = urlsplit(database)
+    place = parts.netloc.rpartition("@")[2]
+    yield urlunsplit(parts._replace(netloc=f"{unique_name}@{place}"))
+    await connection.execute(f"drop role {unique_name}")
+    await connection.close()
+
+
+@pytest.fixture
+async def store(engine_dsn: str) -> AsyncIterator[PostgresStore]:
+    """The store as an orchestrator opens it."""
+    store = await open_store(engine_dsn)
+    yield store
+    await store.close()
+
+
+async def test_the_role_is_enough_for_an_orchestrator(store: PostgresStore) -> None:
+    """Starting, advancing, parking, waking and looking need no more than the role."""
+    assert await store.pending() == []
+    new = new_saga()
+    await store.commit(Batch(starts=[new], parked=[parked()]))
+    committed = await store.commit(Batch(advances=[advance(new.saga, 1)]))
+    assert committed.sagas == {new.saga}
+    await store.rearm({new.saga: (2, committed.now)})
+    await store.dispatched({new.saga: 2})
+    assert [due.saga for due in await store.claim(10, 30.0)] == [new.saga]
+    assert len(await store.sagas(SagaFilter())) == len(await store.parked()) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update history set data = ''",
+        "delete from history",
+        "truncate history",
+        "delete from sagas",
+        "delete from parked",
+        "update definitions set canonical = ''",
+        "drop table history",
+        "alter table history disable trigger all",
+        "create table elsewhere ()",
+    ],
+)
+async def test_the_role_cannot_rewrite_what_happened(engine_dsn: str, statement: str) -> None:
+    """Whoever runs the engine may add to the record and not change it."""
+    connection = await asyncpg.connect(engine_dsn)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute(statement)
+    await connection.close()
