@@ -100,6 +100,11 @@ class GuestSubscription:
         self._last = 0
         self._closed = False
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can arrive now."""
+        return f"{self._path}: the process behind it is gone" if self._frames is None else None
+
     async def connect(self) -> Frames:
         """Raises Unavailable, MissingQueue."""
         self._frames, _ = await greeted(self._path, self._hello)
@@ -114,8 +119,7 @@ class GuestSubscription:
         try:
             arrival = await frames.read(Arrival)
         except (OSError, EOFError) as error:
-            self._frames = None
-            raise Unavailable(f"{self._path}: the process behind it is gone") from error
+            raise self._lost() from error
         if arrival.queue_missing:
             raise MissingQueue(arrival.queue_missing)
         deliveries = [
@@ -136,23 +140,25 @@ class GuestSubscription:
         try:
             await self._frames.write(settlement)
         except OSError as error:
-            self._frames = None
-            raise Unavailable(f"{self._path}: the process behind it is gone") from error
+            raise self._lost() from error
 
     async def close(self) -> None:
         """Stop consuming; what is not settled goes back to the queue."""
         self._closed = True
+        self._lost()
+
+    def _lost(self) -> Unavailable:
         if self._frames is not None:
             self._frames.close()
+            self._frames = None
+        return Unavailable(f"{self._path}: the process behind it is gone")
 
 
 async def greeted(path: Path, hello: Hello) -> tuple[Frames, Welcome]:
     """A connection that was accepted. Raises Unavailable, MissingQueue."""
     try:
-        async with asyncio.timeout(CALL_SECONDS_MAX):
-            frames = Frames(*await asyncio.open_unix_connection(path))
-            await frames.write(hello)
-            welcome = await frames.read(Welcome)
+        frames = Frames(*await asyncio.open_unix_connection(path))
+        welcome = await _answer(frames, hello)
     except (OSError, EOFError) as error:
         raise Unavailable(
             f"{path}: nobody listens there ({type(error).__name__}). Fix: start `saga dev --state {path.parent}`"
@@ -161,3 +167,13 @@ async def greeted(path: Path, hello: Hello) -> tuple[Frames, Welcome]:
         frames.close()
         raise MissingQueue(welcome.problem) if welcome.queue_missing else Unavailable(welcome.problem)
     return frames, welcome
+
+
+async def _answer(frames: Frames, hello: Hello) -> Welcome:
+    try:
+        async with asyncio.timeout(CALL_SECONDS_MAX):
+            await frames.write(hello)
+            return await frames.read(Welcome)
+    except BaseException:
+        frames.close()
+        raise
