@@ -11,7 +11,7 @@ from saga.bootstrap import CLOCK
 from saga.core.errors import SagaError
 
 READY_SECONDS_MAX = 30.0
-STOP_SECONDS_MAX = 10.0
+STOP_SECONDS_MAX = 3.0
 LOOK_SECONDS = 0.02
 LOG_LINES_SHOWN = 15
 
