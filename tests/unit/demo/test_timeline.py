@@ -1,0 +1,119 @@
+"""Stored events as lines."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from saga.core import events as e
+from saga.core.definition import decode
+from saga.core.messages import Kind, ReplyEffect
+from saga.core.plan import Plan, plan_of
+from saga.demo.timeline import PLAIN_MARKS, Lane, Mark, Timeline
+from services.ordering.definitions import order
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def timeline() -> Timeline:
+    return Timeline(plan())
+
+
+def plan() -> Plan:
+    return plan_of(decode(order.canonical), order.hash)
+
+
+def at(milliseconds: int) -> datetime:
+    return START + timedelta(milliseconds=milliseconds)
+
+
+def issued(path: str, milliseconds: int, kind: Kind = Kind.ACTION) -> e.CommandIssued:
+    moment = at(milliseconds)
+    return e.CommandIssued(at=moment, path=path, kind=kind, execution=1, body=msgspec.Raw(b"{}"), due_at=moment)
+
+
+def started() -> e.SagaStarted:
+    return e.SagaStarted(
+        at=START,
+        saga="s",
+        name="order",
+        start_key="k:o-1",
+        definition=order.hash,
+        definition_version=1,
+        input=msgspec.Raw(b"{}"),
+        root="s",
+        deadline_at=at(1_000),
+    )
+
+
+def lines(timeline: Timeline, *found: e.AnyEvent) -> list[str]:
+    return [timeline.line(entry) for entry in timeline.add(e.encode(found))]
+
+
+def test_a_step_names_its_command_and_its_answer(timeline: Timeline) -> None:
+    """What is sent comes from the stored definition, what came back from the stored reply, times from the store."""
+    succeeded = e.StepSucceeded(at=at(40), path="charge", execution=1, reply=msgspec.Raw(b'{"charge_id":"ch_1"}'))
+    assert lines(timeline, started(), issued("charge", 10), succeeded) == [
+        "   0.000s  ● order v1 started, key o-1",
+        "   0.010s  → charge      payments.ChargeCard",
+        "   0.040s  ✓ charge      charge_id ch_1",
+    ]
+
+
+def test_a_replayed_answer_says_so(timeline: Timeline) -> None:
+    """An answer that is not the first one of its key can be told from one that is."""
+    replayed = e.StepSucceeded(
+        at=START, path="charge", execution=1, reply=msgspec.Raw(b"{}"), effect=ReplyEffect.REPLAYED, attempt=2
+    )
+    assert lines(timeline, replayed) == ["   0.000s  ✓ charge        attempt 2  replayed"]
+
+
+def test_undoing_stands_in_a_lane_of_its_own(timeline: Timeline) -> None:
+    """Compensations are right of what they undo, and below it in the lanes."""
+    forward = issued("reserve", 0)
+    done = e.StepSucceeded(at=at(1), path="reserve", execution=1, reply=msgspec.Raw(b"{}"))
+    failed = e.StepFailed(at=at(2), path="book", execution=1, code="CourierRefused")
+    undone = e.CompensationSucceeded(at=at(4), path="reserve", execution=1)
+    found = timeline.add(e.encode((forward, done, issued("book", 1), failed)))
+    found += timeline.add(e.encode((issued("reserve", 3, Kind.COMPENSATION), undone)))
+    assert [(entry.lane, entry.mark) for entry in found] == [
+        (Lane.FORWARD, Mark.SENT),
+        (Lane.FORWARD, Mark.DONE),
+        (Lane.FORWARD, Mark.SENT),
+        (Lane.FORWARD, Mark.FAILED),
+        (Lane.UNDO, Mark.UNDOING),
+        (Lane.UNDO, Mark.DONE),
+    ]
+    assert timeline.line(found[4]).index("↶") > timeline.line(found[0]).index("→")
+    assert timeline.lanes() == ["  forward   reserve ✓ ── book ✗", "  undo      reserve ✓"]
+
+
+@pytest.mark.parametrize(
+    ("event", "wanted"),
+    [
+        (e.SagaCompleted(at=START, output=msgspec.Raw(b'{"tracking":"t"}')), "● completed  tracking t"),
+        (e.SagaCompensated(at=START), "● compensated"),
+        (e.SagaAbandoned(at=START, actor="a", reason="r"), "● abandoned"),
+    ],
+)
+def test_a_timeline_knows_its_end(timeline: Timeline, event: e.AnyEvent, wanted: str) -> None:
+    """The three ends end it, and nothing else does."""
+    lines(timeline, started())
+    assert not timeline.ended
+    assert lines(timeline, event) == [f"   0.000s  {wanted}"]
+    assert timeline.ended
+
+
+def test_every_event_has_a_line(timeline: Timeline) -> None:
+    """An event nobody thought of here is shown by its name: nothing recorded is left out."""
+    assert lines(timeline, e.SagaPaused(at=START, actor="a", reason="r")) == ["   0.000s  · SagaPaused"]
+    assert lines(timeline, e.BlockFailed(at=START, path="pay", step="charge", code="CardDeclined")) == [
+        "   0.000s  · BlockFailed pay"
+    ]
+
+
+def test_every_mark_can_be_spelled_out() -> None:
+    """A terminal without the marks gets one ASCII character for each."""
+    assert PLAIN_MARKS.keys() == set(Mark)
+    assert all(len(plain) == 1 and plain.isascii() for plain in PLAIN_MARKS.values())
