@@ -1,0 +1,105 @@
+"""The test kit of process authors and service developers. Needs no broker, no database, no waiting and no pytest.
+
+given(order, started(PLACE)).when(answered("reserve", OutOfStock(...))).then(...)    one decision
+run = await play(order, PLACE, answers)                                              a whole saga, in virtual time
+"""
+
+from saga.core.inputs import Verdict
+from saga.core.messages import RefusedCode
+from saga.engine.operate import NotPossible
+from saga.testing.answers import (
+    Answer,
+    Answers,
+    Mishap,
+    Script,
+    Sent,
+    failed,
+    late,
+    lost,
+    ok,
+    refused,
+    retry,
+    silent,
+    stuck,
+    twice,
+)
+from saga.testing.expected import (
+    Expected,
+    compensated,
+    compensating,
+    completed,
+    event,
+    issued,
+    parked,
+    refused_by,
+    succeeded,
+    undone,
+)
+from saga.testing.given import Given, Then, given
+from saga.testing.happenings import (
+    Happening,
+    abandoned,
+    answered,
+    cancelled,
+    paused,
+    resolved,
+    resumed,
+    started,
+    time_passed,
+    undelivered,
+)
+from saga.testing.harness import Operator, Run, Services, begin, play
+from saga.testing.network import CALM, ROUGH, Network
+from saga.testing.scripts import Unscripted
+
+__all__ = [
+    "CALM",
+    "ROUGH",
+    "Answer",
+    "Answers",
+    "Expected",
+    "Given",
+    "Happening",
+    "Mishap",
+    "Network",
+    "NotPossible",
+    "Operator",
+    "RefusedCode",
+    "Run",
+    "Script",
+    "Sent",
+    "Services",
+    "Then",
+    "Unscripted",
+    "Verdict",
+    "abandoned",
+    "answered",
+    "begin",
+    "cancelled",
+    "compensated",
+    "compensating",
+    "completed",
+    "event",
+    "failed",
+    "given",
+    "issued",
+    "late",
+    "lost",
+    "ok",
+    "parked",
+    "paused",
+    "play",
+    "refused",
+    "refused_by",
+    "resolved",
+    "resumed",
+    "retry",
+    "silent",
+    "started",
+    "stuck",
+    "succeeded",
+    "time_passed",
+    "twice",
+    "undelivered",
+    "undone",
+]

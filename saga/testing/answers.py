@@ -1,0 +1,165 @@
+"""What scripted participants answer, and what becomes of their messages on the way.
+
+reply, failure      CardCharged("ch-1"), CardDeclined("no"): done, or refused for a declared business reason
+ok, failed          the same in words; `failed` also takes a code without a value
+retry, refused      about this delivery only: the outcome stays unknown
+silent              no answer, and nothing was done
+
+lost, late, stuck, twice    wrap an answer: its reply is lost or late, its command is late, everything comes twice
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from saga.contract import Failure, contract_of
+from saga.core.messages import CommandMessage, Kind, Outcome, RefusedCode
+
+C = TypeVar("C", bound=msgspec.Struct)
+
+UNDO_SUFFIX = ".undo"
+"""`charge.undo` is the compensation of the step `charge`."""
+NOW = timedelta(0)
+
+
+def address(path: str, kind: Kind) -> str:
+    """What tests call an action or its compensation: `charge`, `charge.undo`."""
+    return path if kind is Kind.ACTION else f"{path}{UNDO_SUFFIX}"
+
+
+def split(step: str) -> tuple[str, Kind]:
+    """The path and kind behind such a name."""
+    plain = step.removesuffix(UNDO_SUFFIX)
+    return plain, Kind.ACTION if plain == step else Kind.COMPENSATION
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A command on its way to a participant."""
+
+    step: str
+    """`charge`, or `charge.undo` for its compensation."""
+    at: datetime
+    message: CommandMessage
+    """As it stands on the wire: key, attempt, expiry."""
+
+    @property
+    def type_name(self) -> str:
+        """`payments.ChargeCard.v1`."""
+        return self.message.type_name
+
+    @property
+    def body(self) -> bytes:
+        """Its JSON."""
+        return self.message.body
+
+    def as_a(self, kind: type[C]) -> C:
+        """The command as its class. Raises TypeError when it is another one."""
+        wanted = contract_of(kind).type_name
+        if wanted != self.type_name:
+            raise TypeError(f"{self.step} was sent {self.type_name}, which is no {wanted}")
+        return msgspec.json.decode(self.body, type=kind)
+
+    def __str__(self) -> str:
+        again = "" if self.message.attempt == 1 else f" attempt {self.message.attempt}"
+        return f"{self.step}: {self.type_name}{again} {self.body.decode()}"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a participant says to one delivery. Made by `ok`, `failed`, `retry`, `refused` and `silent`."""
+
+    outcome: Outcome | None
+    """None: it says nothing."""
+    value: msgspec.Struct | None = None
+    code: str = ""
+    message: str = ""
+    after: timedelta | None = None
+    done: msgspec.Struct | None = None
+    """With `retry` and `silent`: what it did nevertheless."""
+
+
+class Mishap(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer, and what becomes of its messages. Made by `lost`, `late`, `stuck` and `twice`."""
+
+    answer: Answer
+    reply_lost: bool = False
+    reply_after: timedelta = NOW
+    command_after: timedelta = NOW
+    copies: int = 1
+    times: int | None = 1
+    """How many deliveries it befalls; None: all."""
+
+
+One = msgspec.Struct | Callable[[Sent], msgspec.Struct]
+"""A reply, a failure, an `Answer` or `Mishap`, or a function that makes one from the command."""
+Script = One | Sequence[One]
+"""A sequence is used up sending by sending; then its last answer goes on, without its mishap."""
+Answers = Mapping[str, Script]
+"""Scripts by step: `charge`, and `charge.undo` for its compensation. Compensations need none."""
+
+
+def ok(reply: msgspec.Struct | None = None) -> Answer:
+    """Done. Compensations need no reply."""
+    return Answer(outcome=Outcome.OK, value=reply)
+
+
+def failed(failure: Failure | str, message: str = "") -> Answer:
+    """A declared business refusal: nothing was done, for good. A bare code will do where nobody reads the rest."""
+    if isinstance(failure, str):
+        return Answer(outcome=Outcome.FAILED, code=failure, message=message)
+    return Answer(outcome=Outcome.FAILED, value=failure, code=type(failure).__name__, message=message)
+
+
+def retry(code: str = "unavailable", *, after: timedelta | None = None, done: msgspec.Struct | None = None) -> Answer:
+    """Not now; nothing is claimed. `after` is the participant's wish. With `done` it did it, and does not know."""
+    return Answer(outcome=Outcome.RETRY, code=code, after=after, done=done)
+
+
+def refused(code: RefusedCode | str, message: str = "") -> Answer:
+    """This delivery is not taken; says nothing of the step. Raises ValueError for a code the wire does not have."""
+    return Answer(outcome=Outcome.REFUSED, code=RefusedCode(code).value, message=message)
+
+
+def silent(*, done: msgspec.Struct | None = None) -> Answer:
+    """No answer, ever. With `done` it did it first."""
+    return Answer(outcome=None, done=done)
+
+
+def lost(answer: msgspec.Struct | None = None, *, times: int | None = 1) -> Mishap:
+    """It is done and the reply never arrives; `times=None`: none of its replies ever does."""
+    return msgspec.structs.replace(_mishap(answer), reply_lost=True, times=times)
+
+
+def late(answer: msgspec.Struct | None = None, *, by: timedelta) -> Mishap:
+    """It is done at once, and the reply takes that long."""
+    return msgspec.structs.replace(_mishap(answer), reply_after=by)
+
+
+def stuck(answer: msgspec.Struct | None = None, *, by: timedelta) -> Mishap:
+    """The command itself takes that long to arrive; what its key allows then is done."""
+    return msgspec.structs.replace(_mishap(answer), command_after=by)
+
+
+def twice(answer: msgspec.Struct | None = None) -> Mishap:
+    """The command is delivered twice, and each delivery is answered."""
+    return msgspec.structs.replace(_mishap(answer), copies=2)
+
+
+def _mishap(answer: msgspec.Struct | None) -> Mishap:
+    return mishap_of(ok() if answer is None else answer)
+
+
+def mishap_of(one: Any) -> Mishap:
+    """Whatever a script holds, in its one form. Raises TypeError for what is no answer."""
+    match one:
+        case Mishap():
+            return one
+        case Answer():
+            return Mishap(answer=one)
+        case Failure():
+            return Mishap(answer=failed(one))
+        case msgspec.Struct():
+            return Mishap(answer=ok(one))
+        case _:
+            raise TypeError(f"{one!r} is no answer. Fix: a reply, a declared failure, ok(), retry(), lost(...), ...")

@@ -1,0 +1,231 @@
+"""The scripted participants of a run: each answers as its script says and as its inbox demands.
+
+The inbox is the real one: `saga.participant.rules` decides over rows kept in a dictionary. So a lost reply is replayed,
+an undo that comes first leaves a tombstone, and an action that comes late finds it.
+"""
+
+from datetime import datetime
+from typing import assert_never
+
+import msgspec
+
+from saga.contract import Effect
+from saga.core.definition import CommandTemplate, Step
+from saga.core.messages import CommandMessage, Kind, Outcome, RefusedCode, ReplyEffect, ReplyMessage
+from saga.core.plan import Plan
+from saga.participant import rules
+from saga.participant.outcome import BUSY_ANSWER, EMPTY_REPLY, replayed
+from saga.participant.outcome import Answer as Said
+from saga.participant.rules import InboxRow, RowStatus
+from saga.testing.answers import Answer
+from saga.testing.scripts import encoded, encoded_failure
+from saga.wire import answer as addressed
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """Something that was done in the world."""
+
+    path: str
+    key: str
+    reply: msgspec.Struct | None
+
+
+class World:
+    """All participants of a saga, and what they did."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._rows: dict[str, InboxRow] = {}
+        self._standing: dict[str, Applied] = {}
+        self.done_count: dict[str, int] = {}
+        """How often each key was done: more than once is what must never be."""
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """Steps whose effects stand, in the order in which they were done."""
+        return tuple(applied.path for applied in self._standing.values())
+
+    def handle(self, command: CommandMessage, answer: Answer, now: datetime) -> ReplyMessage | None:
+        """One delivery. Raises TypeError for a script that lacks a reply it needs."""
+        step = self._plan.steps[command.path]
+        template = _template(step, command)
+        own = self._rows.get(command.key)
+        if command.kind is Kind.ACTION:
+            said = self._action(step, command, answer, own, now)
+        else:
+            said = self._undo(step, command, answer, own, now)
+        if said is None:
+            return None
+        reply = addressed(command, said.outcome, said.code, said.message, effect=said.effect)
+        return msgspec.structs.replace(
+            reply, type=said.type, body=said.body, retry_after=said.retry_after, sender=template.service
+        )
+
+    # ---------------------------------------------------------------------------------------------------- actions
+
+    def _action(
+        self, step: Step, command: CommandMessage, answer: Answer, row: InboxRow | None, now: datetime
+    ) -> Said | None:
+        admission = rules.admit(command, step.command.effect, row, now)
+        match admission:
+            case rules.Run():
+                return self._run(step, command, answer)
+            case rules.Probe(expired=expired):
+                found = self._standing.get(command.key)
+                if found is not None:
+                    return self._settle(step, command, found.reply)
+                if expired:
+                    return _refused(RefusedCode.EXPIRED, "it expired, and its probe says that it did not happen")
+                return self._run(step, command, answer)
+            case rules.Replay() | rules.Refuse() | rules.Busy():
+                return _plain(admission)
+            case _:
+                assert_never(admission)
+
+    def _run(self, step: Step, command: CommandMessage, answer: Answer) -> Said | None:
+        match answer.outcome:
+            case Outcome.OK:
+                return self._settle(step, command, answer.value)
+            case Outcome.FAILED:
+                type_name, body = encoded_failure(step, answer)
+                said = Said(outcome=Outcome.FAILED, code=answer.code, message=answer.message, type=type_name, body=body)
+                return self._keep(step, command, said)
+            case _:
+                self._leave_open(step, command, answer)
+                return _unsettled(answer)
+
+    def _settle(self, step: Step, command: CommandMessage, reply: msgspec.Struct | None) -> Said:
+        type_name, body = encoded(step, reply)
+        self._do(step, command, reply)
+        return self._keep(
+            step, command, Said(outcome=Outcome.OK, effect=ReplyEffect.APPLIED, type=type_name, body=body)
+        )
+
+    def _do(self, step: Step, command: CommandMessage, reply: msgspec.Struct | None) -> None:
+        """A repeat under the same key changes nothing: the effect of the command promises that."""
+        if step.command.effect is not Effect.READ_ONLY and command.key not in self._standing:
+            self._standing[command.key] = Applied(step.path, command.key, reply)
+            self.done_count[command.key] = self.done_count.get(command.key, 0) + 1
+
+    def _leave_open(self, step: Step, command: CommandMessage, answer: Answer) -> None:
+        """The handler ended without a definite answer: what its effect leaves behind."""
+        if answer.done is None and step.command.effect is Effect.INBOX:
+            return  # its transaction was rolled back
+        if step.command.effect is Effect.INBOX:  # it was committed, and the database's answer was lost
+            self._settle(step, command, answer.done)
+            return
+        if answer.done is not None:
+            self._do(step, command, answer.done)
+        if step.command.effect is not Effect.READ_ONLY:
+            self._rows[command.key] = _row(command, RowStatus.IN_PROGRESS)
+
+    def _keep(self, step: Step, command: CommandMessage, said: Said) -> Said:
+        if step.command.effect is not Effect.READ_ONLY:
+            self._rows[command.key] = _row(command, RowStatus(said.outcome.value), said)
+        return said
+
+    # ------------------------------------------------------------------------------------------------------ undos
+
+    def _undo(
+        self, step: Step, command: CommandMessage, answer: Answer, row: InboxRow | None, now: datetime
+    ) -> Said | None:
+        template = _template(step, command)
+        undone = self._rows.get(command.undoes or "")
+        effect = step.command.effect
+        admission = rules.admit_undo(command, template.effect, row, (undone, effect), now)
+        if isinstance(admission, rules.Probe):  # its own earlier run: scripted ones never stop half way
+            admission = rules.admit_undone(command, undone, effect, now)
+        match admission:
+            case rules.ProbeAction(action):
+                found = self._standing.get(action.key)
+                status = RowStatus.CANCELLED if found is None else RowStatus.OK
+                self._rows[action.key] = msgspec.structs.replace(action, status=status)
+                return self._undo(step, command, answer, row, now)
+            case rules.UndoWithStored() | rules.UndoFromPayload():
+                return self._carry_out(command, template, answer)
+            case rules.Tombstone():
+                self._rows[command.undoes or ""] = InboxRow(key=command.undoes or "", status=RowStatus.CANCELLED)
+                return self._nothing(command, template)
+            case rules.NothingToUndo():
+                return self._nothing(command, template)
+            case rules.Replay() | rules.Refuse() | rules.Busy():
+                return _plain(admission)
+            case _:
+                assert_never(admission)
+
+    def _carry_out(self, command: CommandMessage, template: CommandTemplate, answer: Answer) -> Said | None:
+        match answer.outcome:
+            case Outcome.OK:
+                self._take_back(command)
+                return self._answered(command, template, ReplyEffect.APPLIED)
+            case Outcome.FAILED:
+                name = f"{template.service}.{answer.code}.v{template.version}"
+                said = Said(outcome=Outcome.FAILED, code=answer.code, message=answer.message, type=name, body=b"{}")
+                self._rows[command.key] = _row(command, RowStatus.FAILED, said)
+                return said
+            case _:
+                if answer.done is not None:
+                    self._take_back(command)
+                    self._answered(command, template, ReplyEffect.APPLIED)
+                return _unsettled(answer)
+
+    def _take_back(self, command: CommandMessage) -> None:
+        undone = command.undoes or ""
+        self._standing.pop(undone, None)
+        row = self._rows.get(undone)
+        if row is not None and row.status is RowStatus.IN_PROGRESS:
+            self._rows[undone] = msgspec.structs.replace(row, status=RowStatus.CANCELLED)
+
+    def _nothing(self, command: CommandMessage, template: CommandTemplate) -> Said:
+        return self._answered(command, template, ReplyEffect.NONE)
+
+    def _answered(self, command: CommandMessage, template: CommandTemplate, effect: ReplyEffect) -> Said:
+        said = Said(outcome=Outcome.OK, effect=effect, type=template.reply, body=EMPTY_REPLY)
+        self._rows[command.key] = _row(command, RowStatus.OK, said)
+        return said
+
+
+def _template(step: Step, command: CommandMessage) -> CommandTemplate:
+    if command.kind is Kind.ACTION:
+        return step.command
+    unknown = step.undo_unknown if command.undoes_outcome == "unknown" else None
+    template = unknown or step.undo
+    assert template is not None, f"{step.path} has no undo"
+    return template
+
+
+def _row(command: CommandMessage, status: RowStatus, said: Said | None = None) -> InboxRow:
+    answer = said or Said(outcome=Outcome.OK)
+    return InboxRow(
+        key=command.key,
+        status=status,
+        command_type=command.type_name,
+        command_hash=rules.payload_hash(command.body),
+        command=command.body,
+        reply_type=answer.type,
+        reply=answer.body,
+        code=answer.code,
+        effect=answer.effect,
+    )
+
+
+def _plain(admission: rules.Replay | rules.Refuse | rules.Busy) -> Said:
+    match admission:
+        case rules.Replay(row):
+            return replayed(row)
+        case rules.Refuse(code, message):
+            return _refused(code, message)
+        case rules.Busy():
+            return BUSY_ANSWER
+        case _:
+            assert_never(admission)
+
+
+def _refused(code: RefusedCode, message: str) -> Said:
+    return Said(outcome=Outcome.REFUSED, code=code.value, message=message)
+
+
+def _unsettled(answer: Answer) -> Said | None:
+    if answer.outcome is None:
+        return None
+    return Said(outcome=answer.outcome, code=answer.code, message=answer.message, retry_after=answer.after)
