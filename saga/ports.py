@@ -62,6 +62,11 @@ class Sent(msgspec.Struct, frozen=True):
 class Subscription(Protocol):
     """Deliveries of one queue, on a channel of its own."""
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can arrive now; None while the queue is consumed. For readiness: any thread may ask."""
+        ...
+
     async def receive(self) -> Sequence[Delivery]:
         """Wait for at least one delivery; return all that are there. Raises Unavailable while the broker is away."""
         ...

@@ -1,5 +1,6 @@
 """Live sagas in memory. A cache is never trusted: every batch reads the tail of each saga's history first."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,11 +8,14 @@ from datetime import datetime
 import msgspec
 
 from saga.core import events
+from saga.core.errors import Unavailable
 from saga.core.evolve import evolve_commit
 from saga.core.plan import Plan
 from saga.core.state import SagaState
 from saga.engine.catalog import Catalog
-from saga.ports import Journal
+from saga.ports import Journal, Tail
+
+log = logging.getLogger("saga.engine")
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -24,6 +28,14 @@ class Live(msgspec.Struct, frozen=True):
     dispatched_version: int
 
 
+class Found(msgspec.Struct):
+    """What a read brought. A saga that is in neither does not exist."""
+
+    live: dict[str, Live] = {}
+    unreadable: dict[str, str] = {}
+    """Sagas whose history this release cannot read, and why."""
+
+
 class SagaCache:
     """Bounded; the least recently used saga goes first and is simply read again."""
 
@@ -34,26 +46,30 @@ class SagaCache:
         self._live: OrderedDict[str, Live] = OrderedDict()
 
     async def current(self, sagas: Iterable[str]) -> dict[str, Live]:
-        """The present state of each saga, in one read of their tails; sagas that do not exist are left out."""
-        wanted = list(dict.fromkeys(sagas))
+        """The present state of each saga that exists and can be read. Raises Unavailable."""
+        return (await self.read(sagas)).live
+
+    async def read(self, sagas: Iterable[str]) -> Found:
+        """The present state of each saga, in one read of their tails. Raises Unavailable."""
+        wanted = dict.fromkeys(sagas)
+        found = Found()
         if not wanted:
-            return {}
+            return found
         since = {saga: live.state.version if (live := self._live.get(saga)) else 0 for saga in wanted}
-        found: dict[str, Live] = {}
         for saga, tail in (await self._journal.load(since)).items():
-            known = self._live.get(saga)
-            plan = known.plan if known is not None else await self._catalog.by_hash(tail.definition)
-            if plan is None:
-                continue  # a definition this store never had: the store was changed by hand
-            state = None if known is None else known.state
-            for commit in tail.commits:
-                state = evolve_commit(state, events.decode(commit))
-            if state is not None:
-                found[saga] = self.keep(saga, Live(plan, state, tail.wake_at, tail.dispatched_version))
+            try:
+                found.live[saga] = self.keep(await self._folded(tail))
+            except Unavailable:
+                raise
+            except Exception as error:  # whatever it is, one bad history must not stop the others
+                self.forget(saga)
+                log.exception("a saga cannot be read", extra={"saga": saga})
+                found.unreadable[saga] = f"{type(error).__name__}: {error}"
         return found
 
-    def keep(self, saga: str, live: Live) -> Live:
-        """Remember a state that is committed."""
+    def keep(self, live: Live) -> Live:
+        """Remember a state that is committed. One that has ended is not worth the room."""
+        saga = live.state.saga
         if live.state.terminal:
             self._live.pop(saga, None)
             return live
@@ -63,10 +79,16 @@ class SagaCache:
             self._live.popitem(last=False)
         return live
 
-    def peek(self, saga: str) -> Live | None:
-        """What is remembered, however old."""
-        return self._live.get(saga)
-
     def forget(self, saga: str) -> None:
         """After a lost race, or a defect: read it whole next time."""
         self._live.pop(saga, None)
+
+    async def _folded(self, tail: Tail) -> Live:
+        known = self._live.get(tail.saga)
+        plan = known.plan if known is not None else await self._catalog.by_hash(tail.definition)
+        state = None if known is None else known.state
+        for commit in tail.commits:
+            state = evolve_commit(state, events.decode(commit))
+        if state is None:
+            raise ValueError(f"the history of {tail.saga} is empty")
+        return Live(plan, state, tail.wake_at, tail.dispatched_version)

@@ -1,50 +1,103 @@
 """Committing a batch whatever happens: an unknown outcome is asked again, one bad row does not take its neighbours."""
 
 import logging
+from collections.abc import Sequence
+from datetime import datetime
 
-from saga.core.errors import Unavailable
-from saga.ports import Batch, Committed, CommitUnknown, Journal
+import msgspec
+
+from saga.core.errors import SchemaMismatch, Unavailable
+from saga.ports import Advance, Batch, CommitUnknown, Journal, NewSaga, ParkedMessage
 
 log = logging.getLogger("saga.engine")
 
 UNKNOWN_TRIES = 3
+BODY_LOGGED_BYTES_MAX = 2_000
+BARE = "kept without headers"
+
+Row = NewSaga | Advance | ParkedMessage
 
 
-async def commit_all(journal: Journal, batch: Batch) -> Committed:
+class Outcome(msgspec.Struct):
+    """What became of a batch. A saga named nowhere lost a race: reload it and decide again."""
+
+    won: set[str] = msgspec.field(default_factory=set)
+    refused: dict[str, str] = msgspec.field(default_factory=dict)
+    """Sagas whose row the store will never take, and why."""
+    now: datetime | None = None
+    """Store time; None when the store took nothing."""
+
+
+async def commit_all(journal: Journal, batch: Batch) -> Outcome:
     """Commit. After an unknown outcome the same batch again is safe: whoever won already counts as won.
 
-    Raises Unavailable when the store stays away; then nothing of the batch may be acknowledged. A row that the store
-    refuses for good is left out, as if it had lost.
+    A row that the store refuses for good is found by halving: O(log n) statements for each, and its neighbours are
+    committed. A parked message that is refused is kept without what surrounds its body; if that fails too, it is
+    logged. Raises Unavailable or SchemaMismatch when the store cannot be used; then nothing of the batch may be
+    acknowledged, though some of it may be durable.
     """
+    outcome = Outcome()
+    left: list[list[Row]] = [[*batch.starts, *batch.advances, *batch.parked]]
+    while left:
+        part = left.pop()
+        error = await _try(journal, part, outcome)
+        if error is None:
+            continue
+        if len(part) > 1:
+            left += [part[len(part) // 2 :], part[: len(part) // 2]]
+            continue
+        _refused(part[0], error, outcome, left)
+    return outcome
+
+
+def _refused(row: Row, error: Exception, outcome: Outcome, left: list[list[Row]]) -> None:
+    """The one row that the store refuses."""
+    if not isinstance(row, ParkedMessage):
+        outcome.refused[row.saga] = f"{type(error).__name__}: {error}"
+    elif not row.detail.startswith(BARE):
+        log.error("the store refuses a parked message; keeping its body", exc_info=error, extra={"origin": row.origin})
+        left.append([_bare(row, error)])
+    else:
+        body = repr(row.body[:BODY_LOGGED_BYTES_MAX])
+        log.error("a parked message is lost but for this line", extra={"origin": row.origin, "body": body})
+
+
+async def _try(journal: Journal, rows: Sequence[Row], outcome: Outcome) -> Exception | None:
+    """Commit these rows in one statement; returns why the store refuses to."""
+    batch = Batch(
+        starts=[row for row in rows if isinstance(row, NewSaga)],
+        advances=[row for row in rows if isinstance(row, Advance)],
+        parked=[row for row in rows if isinstance(row, ParkedMessage)],
+    )
     for _ in range(UNKNOWN_TRIES):
         try:
-            return await journal.commit(batch)
-        except CommitUnknown:
-            log.warning("a commit's outcome is unknown, asking again")
-        except Unavailable:
+            committed = await journal.commit(batch)
+        except CommitUnknown as unknown:
+            log.warning("a commit's outcome is unknown, asking again", extra={"reason": str(unknown)})
+        except (Unavailable, SchemaMismatch):
             raise
         except Exception as error:  # noqa: BLE001 - the store's own error; whose row it is, is found by halving
-            return await _halves(journal, batch, error)
+            return error
+        else:
+            outcome.won |= committed.sagas
+            outcome.now = committed.now
+            return None
     raise Unavailable("the store did not answer a commit, nor the question whether it happened")
 
 
-async def _halves(journal: Journal, batch: Batch, error: Exception) -> Committed:
-    """The store refused the statement: find the row that it cannot take."""
-    rows = [Batch(starts=[start]) for start in batch.starts]
-    rows += [Batch(advances=[advance]) for advance in batch.advances]
-    rows += [Batch(parked=[parked]) for parked in batch.parked]
-    if len(rows) <= 1:
-        log.error("the store refuses a row; it is left out", exc_info=error, extra={"row": repr(batch)[:2_000]})
-        return await journal.commit(Batch())
-    middle = len(rows) // 2
-    one = await commit_all(journal, _joined(rows[:middle]))
-    other = await commit_all(journal, _joined(rows[middle:]))
-    return Committed(one.sagas | other.sagas, other.now)
-
-
-def _joined(rows: list[Batch]) -> Batch:
-    return Batch(
-        starts=[start for row in rows for start in row.starts],
-        advances=[advance for row in rows for advance in row.advances],
-        parked=[parked for row in rows for parked in row.parked],
+def _bare(message: ParkedMessage, error: Exception) -> ParkedMessage:
+    """The body and where it came from, without anything else a sender had a say in."""
+    return ParkedMessage(
+        origin=message.origin,
+        reason="engine-defect",
+        detail=f"{BARE}: the store refused it ({type(error).__name__}); first parked as {message.reason}",
+        exchange="",
+        routing_key="",
+        body=message.body,
+        headers={},
+        message_id="",
+        correlation_id="",
+        type="",
+        reply_to="",
+        sender=None,
     )

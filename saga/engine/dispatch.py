@@ -24,29 +24,53 @@ SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Placeholder of feedback's `now`: the handler puts store time in its place."""
 
 
-class Dispatch(msgspec.Struct, frozen=True, eq=False):
+class Dispatch(msgspec.Struct, frozen=True):
     """The commands of one saga that must be on the wire."""
 
     saga: str
     version: int
-    """When all are confirmed, everything up to this commit is dispatched."""
+    """When all are confirmed, everything up to this commit is dispatched; 0: earlier ones are still in doubt."""
     commands: tuple[tuple[CommandMessage, bool], ...]
     """Each with whether its clock stands still because it was not delivered before."""
 
 
-def dispatch_of(plan: Plan, state: SagaState, after_version: int) -> Dispatch | None:
-    """What a state asks to be sent and what was sent by a commit after `after_version`."""
-    due = outstanding(plan, state, after_version)
+class Wanted(msgspec.Struct, frozen=True):
+    """What a state asks to be sent now."""
+
+    dispatch: Dispatch | None
+    proven: bool
+    """Nothing that was sent before this and still counts is in doubt."""
+
+
+def wanted(
+    plan: Plan, state: SagaState, after_version: int, known_version: int, *, undelivered: bool = False
+) -> Wanted:
+    """What was sent by a commit after `after_version`, and, if asked for, what never reached a queue.
+
+    Everything up to `known_version` is known to be on the broker.
+    """
+    due = outstanding(plan, state, min(after_version, known_version))
     if not due:
-        return None
+        return Wanted(None, proven=True)
     delayed = {
         (path, execution.kind)
         for path, step in state.steps.items()
         for execution in (step.action, step.undo)
         if execution is not None and execution.waiting is Waiting.DELIVERY
     }
-    commands = tuple((each.message, (each.message.path, each.message.kind) in delayed) for each in due)
-    return Dispatch(state.saga, max(each.version for each in due), commands)
+    flagged = [(each, (each.message.path, each.message.kind) in delayed) for each in due]
+    proven = all(late or each.version > after_version for each, late in flagged)
+    commands = tuple(
+        (each.message, late) for each, late in flagged if each.version > after_version or (undelivered and late)
+    )
+    if not commands:
+        return Wanted(None, proven)
+    return Wanted(Dispatch(state.saga, max(each.version for each in due) if proven else 0, commands), proven)
+
+
+def dispatch_of(plan: Plan, state: SagaState, after_version: int) -> Dispatch | None:
+    """Everything a state asks to be on the wire, but for what a commit up to `after_version` brought there."""
+    return wanted(plan, state, after_version, after_version, undelivered=True).dispatch
 
 
 class Dispatches:
@@ -59,21 +83,8 @@ class Dispatches:
         self._settle_after_seconds = settle_after_seconds
         self._confirmed: OrderedDict[str, int] = OrderedDict()
         self._unsettled: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._open_count = 0
-
-    @property
-    def in_flight(self) -> int:
-        """Commands sent and not known to be answered. Replies to others' commands come here and ours go there, so it
-        is right on average, and it is reset when nothing moves."""
-        return self._open_count
-
-    def answered(self) -> None:
-        """A reply was taken."""
-        self._open_count = max(0, self._open_count - 1)
-
-    def reset(self) -> None:
-        """Nothing has been answered for long: do not hold back starts for ever."""
-        self._open_count = 0
+        self.unroutable: dict[str, str] = {}
+        """Services whose queue took nothing when last tried, and what the broker said."""
 
     def confirmed_version(self, saga: str) -> int:
         """The last commit of the saga that this process knows to be on the broker."""
@@ -84,35 +95,44 @@ class Dispatches:
         flat = [(dispatch, command, delayed) for dispatch in dispatches for command, delayed in dispatch.commands]
         messages: list[Outgoing] = [command_to_wire(command) for _, command, _ in flat]
         messages += [result_to_wire(answer) for answer in answers]
-        self._open_count += len(flat)
         results = await self._bus.publish(messages)
         feedback: list[Work] = []
-        undelivered: set[str] = set()
-        for (dispatch, command, delayed), sent in zip(flat, results, strict=False):
+        in_doubt: set[str] = set()
+        for (dispatch, command, delayed), sent in zip(flat, results, strict=False):  # answers need no result
             if sent.outcome != "confirmed":
-                undelivered.add(dispatch.saga)
-                self.answered()
+                in_doubt.add(dispatch.saga)
+            self._note(command.service, sent)
             found = _feedback(command, sent, delayed=delayed)
             if found is not None:
                 feedback.append(Work(found, dispatch.saga))
         for dispatch in dispatches:
-            if dispatch.saga not in undelivered:
+            if dispatch.saga not in in_doubt:
                 self._confirm(dispatch)
         return feedback
 
+    def answered(self, saga: str, version: int) -> None:
+        """A reply proves that everything up to this commit was dispatched: nothing is to be written down."""
+        self._unsettled.pop(saga, None)
+        self._remember(saga, version)
+
+    def _note(self, service: str, sent: Sent) -> None:
+        if sent.outcome == "confirmed":
+            self.unroutable.pop(service, None)
+        elif sent.outcome != "unknown":
+            self.unroutable[service] = sent.detail
+
     def _confirm(self, dispatch: Dispatch) -> None:
         if self._confirmed.get(dispatch.saga, 0) >= dispatch.version:
-            return
-        self._confirmed[dispatch.saga] = dispatch.version
-        self._confirmed.move_to_end(dispatch.saga)
+            return  # its reply was faster than the confirms of its batch
+        self._remember(dispatch.saga, dispatch.version)
         self._unsettled[dispatch.saga] = (dispatch.version, self._clock.monotonic())
         self._unsettled.move_to_end(dispatch.saga)
+
+    def _remember(self, saga: str, version: int) -> None:
+        self._confirmed[saga] = max(version, self._confirmed.get(saga, 0))
+        self._confirmed.move_to_end(saga)
         while len(self._confirmed) > REMEMBERED_MAX:
             self._confirmed.popitem(last=False)
-
-    def moved_on(self, saga: str) -> None:
-        """A reply proves the dispatch: nothing is to be written down."""
-        self._unsettled.pop(saga, None)
 
     async def settle(self) -> int:
         """Write `dispatched_version` of sagas that still wait; returns how many. Raises Unavailable."""

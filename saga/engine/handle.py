@@ -1,32 +1,34 @@
 """The step that decides: a batch of work in, one commit, and what is to be published and acknowledged out.
 
-Nothing is published and nothing is acknowledged before its commit. A saga takes part once a batch; what else arrived
-for it waits for the next one. Whoever loses a race is read again and decided again.
+Nothing is published and nothing is acknowledged before its commit. Whoever loses a race is read again and decided
+again.
 """
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
-from saga.core import events
-from saga.core.decide import Decision, decide
-from saga.core.inputs import Cancel, Delivered, Reply, Tick, Undelivered
-from saga.core.messages import CancelMessage, ReplyMessage, ResultKind, ResultMessage, StartMessage
-from saga.core.outstanding import next_wake, view
-from saga.core.replies import screen
-from saga.core.state import SagaState
+from saga.core.errors import SchemaMismatch, Unavailable
+from saga.core.messages import CancelMessage, ReplyMessage, ResultMessage
+from saga.engine.answers import accepted, cancel_heard, ended, key_reused
 from saga.engine.cache import Live, SagaCache
-from saga.engine.commit import commit_all
+from saga.engine.commit import Outcome, commit_all
 from saga.engine.dispatch import Dispatch, Dispatches, dispatch_of
-from saga.engine.receive import Work, park
-from saga.engine.settings import EngineSettings
-from saga.engine.start import Starts
+from saga.engine.draft import Desk, Draft, Move, open_count
+from saga.engine.receive import ENGINE_DEFECT, Work, park
+from saga.engine.start import Opening
 from saga.engine.time import StoreClock
-from saga.ports import Advance, Batch, Delivery, Journal, NewSaga, ParkedMessage, Wakes
+from saga.ports import Batch, Delivery, Journal, Known, Wakes
+from saga.wire import Poison
+from saga.wire.callers import BY_KEY
 
 log = logging.getLogger("saga.engine")
+
+
+class Records(Journal, Wakes, Protocol):
+    """What of a store the hot path uses."""
 
 
 class Hop(msgspec.Struct):
@@ -36,194 +38,120 @@ class Hop(msgspec.Struct):
     answers: list[ResultMessage] = []
     done: list[Delivery] = []
     again: list[Work] = []
-
-
-class Move(msgspec.Struct, frozen=True, eq=False):
-    """A decision about one saga, on its way into the commit."""
-
-    work: Work
-    before: Live
-    decision: Decision
-
-
-class Draft(msgspec.Struct):
-    """A batch in the making."""
-
-    moves: dict[str, Move] = {}
-    starts: dict[str, tuple[Work, NewSaga, Live]] = {}
-    parked: list[ParkedMessage] = []
-    parked_works: list[Work] = []
-    rearm: dict[str, tuple[int, datetime | None]] = {}
+    opened: int = 0
+    """Commands that began to wait for an answer in this commit, less those that no longer do."""
 
 
 class Handler:
     """Decides batches of work over one store."""
 
-    def __init__(  # noqa: PLR0917 - the ports of the hot path, each once
-        self,
-        journal: Journal,
-        wakes: Wakes,
-        cache: SagaCache,
-        starts: Starts,
-        dispatches: Dispatches,
-        clock: StoreClock,
-        settings: EngineSettings,
+    def __init__(
+        self, records: Records, cache: SagaCache, desk: Desk, dispatches: Dispatches, clock: StoreClock
     ) -> None:
-        self._journal = journal
-        self._wakes = wakes
+        self._records = records
         self._cache = cache
-        self._starts = starts
+        self._desk = desk
         self._dispatches = dispatches
         self._clock = clock
-        self._settings = settings
 
     async def handle(self, works: Sequence[Work]) -> Hop:
-        """Decide and commit. Raises Unavailable when the store is away: nothing of the batch may be settled then."""
-        hop, draft = Hop(), Draft()
-        works = [await self._starts.addressed(work) for work in works]
-        live = await self._cache.current(work.saga for work in works if work.saga)
-        for work in works:
-            await self._draft(work, live, draft, hop)
+        """Decide and commit. Raises Unavailable or SchemaMismatch when the store cannot be used: nothing of the batch
+        may be settled then, and all of it may be handled again."""
+        works = await self._addressed(works)
+        found = await self._cache.read(work.saga for work in works if work.saga)
+        draft = await self._desk.draft(works, found)
+        hop = Hop(again=draft.later, dispatches=draft.resends)
         await self._commit(draft, hop)
-        if draft.rearm:
-            await self._wakes.rearm(draft.rearm)
+        for work, live in draft.settled:
+            _finish(work, live, live, hop)
+        await self._rearm(draft)
         return hop
 
-    async def _draft(self, work: Work, live: dict[str, Live], draft: Draft, hop: Hop) -> None:
-        asks = work.asks
-        if isinstance(asks, ParkedMessage):
-            self._park(work, draft)
-        elif isinstance(asks, StartMessage):
-            await self._draft_start(work, asks, draft, hop)
-        elif work.saga not in live:
-            self._unknown(work, draft)
-        elif work.saga in draft.moves:
-            hop.again.append(work)
-        else:
-            try:
-                self._decide(work, live[work.saga], draft, hop)
-            except Exception as error:  # noqa: BLE001 - whatever it is, one bad saga must not stop the others
-                self._quarantine(work, error, draft)
+    async def give_up(self, work: Work, error: Exception) -> Hop:
+        """Park what no batch can hold, for a defect of ours. Raises what `handle` raises."""
+        if work.delivery is None:
+            return Hop()
+        return await self.handle([park(work.delivery, ENGINE_DEFECT, f"{type(error).__name__}: {error}")])
 
-    async def _draft_start(self, work: Work, asks: StartMessage, draft: Draft, hop: Hop) -> None:
-        drafted = await self._starts.draft(work, asks, self._clock.now())
-        if isinstance(drafted, Work):
-            self._park(drafted, draft)
-            return
-        new, live = drafted
-        if any((other.name, other.start_key) == (new.name, new.start_key) for _, other, _ in draft.starts.values()):
-            hop.again.append(work)
-            return
-        draft.starts[new.saga] = (work, new, live)
-
-    def _decide(self, work: Work, before: Live, draft: Draft, hop: Hop) -> None:
-        given = self._input(work, before)
-        if isinstance(given, Work):
-            self._park(given, draft)
-            return
-        decision = decide(before.plan, before.state, given)
-        if decision.events:
-            draft.moves[work.saga] = Move(work, before, decision)
-            return
-        if isinstance(given, Tick):
-            self._look_again(before, given, draft, hop)
-        self._finish(work, before, hop)
-
-    def _input(self, work: Work, before: Live) -> Reply | Cancel | Tick | Undelivered | Delivered | Work:
-        now = self._clock.now()
-        match work.asks:
-            case ReplyMessage() as reply:
-                rejected = screen(before.plan, before.state, reply)
-                if rejected is None:
-                    return Reply(now=now, message=reply)
-                if work.delivery is None:
-                    raise AssertionError("a reply comes by delivery")
-                return park(work.delivery, rejected.code, rejected.detail)
-            case CancelMessage() as cancel:
-                actor = cancel.actor if cancel.sender in self._settings.gateways else None
-                by = cancel.sender or "unknown"
-                return Cancel(now=now, request=cancel.message_id, by=by, actor=actor, reason=cancel.reason)
-            case Undelivered() | Delivered() as feedback:
-                return msgspec.structs.replace(feedback, now=now)
-            case _:
-                dispatched = max(before.dispatched_version, self._dispatches.confirmed_version(work.saga))
-                return Tick(now=now, dispatched_version=dispatched)
-
-    def _look_again(self, live: Live, given: Tick, draft: Draft, hop: Hop) -> None:
-        """Nothing was due: send what may never have arrived, and set the alarm anew."""
-        state = live.state
-        resend = dispatch_of(live.plan, state, after_version=given.dispatched_version)
-        if resend is not None:
-            hop.dispatches.append(resend)
-        draft.rearm[state.saga] = (
-            state.version,
-            next_wake(live.plan, state, self._clock.now(), given.dispatched_version),
-        )
+    async def _addressed(self, works: Sequence[Work]) -> list[Work]:
+        """The same work with each saga's id: a cancel may name its saga by business key."""
+        keys = {id(work): _key(work.asks) for work in works if isinstance(work.asks, CancelMessage) and not work.saga}
+        if not keys:
+            return list(works)
+        known = await self._records.find(list(dict.fromkeys(keys.values())))
+        return [
+            msgspec.structs.replace(work, saga=found.saga)
+            if id(work) in keys and (found := known.get(keys[id(work)])) is not None
+            else work
+            for work in works
+        ]
 
     async def _commit(self, draft: Draft, hop: Hop) -> None:
-        if not (draft.moves or draft.starts or draft.parked):
+        if not (draft.moves or draft.openings or draft.parked):
             return
         batch = Batch(
-            starts=[new for _, new, _ in draft.starts.values()],
-            advances=[self._advance(move) for move in draft.moves.values()],
-            parked=draft.parked,
+            starts=[opening.new for opening in draft.openings.values()],
+            advances=[move.advance for move in draft.moves.values()],
+            parked=[work.asks for work in draft.parked],  # type: ignore[misc]  # only these are put there
         )
-        committed = await commit_all(self._journal, batch)
-        self._clock.learn(committed.now)
-        hop.done += [work.delivery for work in draft.parked_works if work.delivery is not None]
-        hop.answers += [work.refusal for work in draft.parked_works if work.refusal is not None]
-        advances = {advance.saga: advance for advance in batch.advances}
+        asked = self._clock.asked()
+        outcome = await commit_all(self._records, batch)
+        if outcome.now is not None:
+            self._clock.learn(outcome.now, asked)
+        hop.done += [work.delivery for work in draft.parked if work.delivery is not None]
+        hop.answers += [work.refusal for work in draft.parked if work.refusal is not None]
         for saga, move in draft.moves.items():
-            if saga in committed.sagas:
-                self._won(move, advances[saga], hop)
+            if saga in outcome.won:
+                self._won(move, hop)
             else:
                 self._cache.forget(saga)
-                hop.again.append(move.work)
-        for saga, (work, _, live) in draft.starts.items():
-            if saga in committed.sagas:
-                self._started(work, self._cache.keep(saga, live), hop)
-        lost = [(work, new) for saga, (work, new, _) in draft.starts.items() if saga not in committed.sagas]
-        for work, answers in await self._starts.answer_known(lost):
-            hop.answers += answers
-            if work.delivery is not None:
-                hop.done.append(work.delivery)
+                self._lost(move.work, saga, outcome, hop)
+        await self._opened(draft, outcome, hop)
 
-    def _advance(self, move: Move) -> Advance:
-        before, after = move.before, move.decision.state
-        return Advance(
-            saga=after.saga,
-            expected_version=before.state.version,
-            cause=_cause(move.work),
-            data=events.encode(move.decision.events),
-            view=view(before.plan, after),
-            wake_at=self._wake_at(before, after, ticked=move.work.asks is None),
-        )
-
-    def _wake_at(self, before: Live, after: SagaState, *, ticked: bool) -> datetime | msgspec.UnsetType | None:
-        """Written only when something is due earlier than the row says, after a claim, and at the end."""
-        if after.terminal or after.paused_at is not None:
-            return None
-        wanted = next_wake(before.plan, after, self._clock.now(), before.dispatched_version)
-        if ticked:
-            return wanted
-        if wanted is None or (before.wake_at is not None and before.wake_at <= wanted):
-            return msgspec.UNSET
-        return wanted
-
-    def _won(self, move: Move, advance: Advance, hop: Hop) -> None:
-        before, state = move.before, move.decision.state
-        wake_at = before.wake_at if isinstance(advance.wake_at, msgspec.UnsetType) else advance.wake_at
-        live = self._cache.keep(state.saga, Live(before.plan, state, wake_at, before.dispatched_version))
-        self._dispatches.moved_on(state.saga)
-        dispatch = dispatch_of(before.plan, state, after_version=before.state.version)
-        if dispatch is not None:
-            hop.dispatches.append(dispatch)
+    def _won(self, move: Move, hop: Hop) -> None:
+        before, state, wake_at = move.before, move.decision.state, move.advance.wake_at
+        kept = before.wake_at if isinstance(wake_at, msgspec.UnsetType) else wake_at
+        live = self._cache.keep(Live(before.plan, state, kept, before.dispatched_version))
+        hop.opened += open_count(state) - open_count(before.state)
+        if isinstance(move.work.asks, ReplyMessage) and move.sending.proven:
+            self._dispatches.answered(state.saga, before.state.version)
+        if move.sending.dispatch is not None:
+            hop.dispatches.append(move.sending.dispatch)
         if state.terminal and not before.state.terminal and state.reply_to:
             hop.answers.append(ended(state))
-        self._finish(move.work, live, hop)
+        _finish(move.work, before, live, hop)
 
-    def _started(self, work: Work, live: Live, hop: Hop) -> None:
+    def _lost(self, work: Work, saga: str, outcome: Outcome, hop: Hop) -> None:
+        """Again, unless the store will never take what it leads to: then its message is kept and the saga stays."""
+        refused = outcome.refused.get(saga)
+        if refused is None:
+            hop.again.append(work)
+            return
+        log.error("the store refuses what a saga came to; it stays as it is", extra={"saga": saga, "reason": refused})
+        if work.delivery is not None:
+            hop.again.append(park(work.delivery, ENGINE_DEFECT, f"the store refuses what it leads to: {refused}"))
+
+    async def _opened(self, draft: Draft, outcome: Outcome, hop: Hop) -> None:
+        lost: list[Opening] = []
+        for opening in draft.openings.values():
+            if opening.new.saga in outcome.won:
+                self._started(opening, hop)
+            elif opening.new.saga in outcome.refused:
+                self._lost(opening.work, opening.new.saga, outcome, hop)
+            else:
+                lost.append(opening)
+        if not lost:
+            return
+        try:
+            await self._answer_existing(lost, hop)
+        except (Unavailable, SchemaMismatch):
+            # The commit is durable and what follows from it must not be lost: only these are asked again.
+            hop.again += [opening.work for opening in lost]
+
+    def _started(self, opening: Opening, hop: Hop) -> None:
+        live = self._cache.keep(opening.live)
         state = live.state
+        hop.opened += open_count(state)
         dispatch = dispatch_of(live.plan, state, after_version=0)
         if dispatch is not None:
             hop.dispatches.append(dispatch)
@@ -231,85 +159,57 @@ class Handler:
             hop.answers.append(accepted(state.reply_to, state.message_id, state.saga, existing=False))
             if state.terminal:
                 hop.answers.append(ended(state))
-        if work.delivery is not None:
-            hop.done.append(work.delivery)
+        if opening.work.delivery is not None:
+            hop.done.append(opening.work.delivery)
 
-    def _finish(self, work: Work, live: Live, hop: Hop) -> None:
-        """The work is settled: acknowledge it, and tell a caller who asked for a cancel."""
-        if isinstance(work.asks, ReplyMessage):
-            self._dispatches.answered()
-        if isinstance(work.asks, CancelMessage) and work.asks.reply_to:
-            hop.answers.append(_cancel_answer(work.asks, live.state))
-        if work.delivery is not None:
-            hop.done.append(work.delivery)
+    async def _answer_existing(self, lost: Sequence[Opening], hop: Hop) -> None:
+        """Tell those whose saga existed before. A start that lost without a winner is tried again."""
+        known = await self._records.find([(each.new.name, each.new.start_key) for each in lost])
+        same = {each.saga for each in known.values() if each.status in TERMINAL_STATUSES}
+        over = await self._cache.current(same)
+        for opening in lost:
+            existing = known.get((opening.new.name, opening.new.start_key))
+            if existing is None:
+                hop.again.append(opening.work)
+            else:
+                _existed(opening, existing, over.get(existing.saga), hop)
 
-    def _unknown(self, work: Work, draft: Draft) -> None:
-        if work.delivery is None:
-            return  # a tick or feedback of a saga that is gone
-        self._park(park(work.delivery, "unknown-saga", f"no saga {work.saga or 'with that key'} in this store"), draft)
-
-    def _park(self, work: Work, draft: Draft) -> None:
-        if not isinstance(work.asks, ParkedMessage):
-            raise TypeError(f"{work.asks!r} is not to be parked")
-        draft.parked.append(work.asks)
-        draft.parked_works.append(work)
-
-    def _quarantine(self, work: Work, error: Exception, draft: Draft) -> None:
-        """A defect of ours: the saga stays as it is, the message is kept, everybody else goes on."""
-        log.error("a saga could not be decided on", exc_info=error, extra={"saga": work.saga})
-        self._cache.forget(work.saga)
-        if work.delivery is not None:
-            self._park(park(work.delivery, "engine-defect", f"{type(error).__name__}: {error}"), draft)
+    async def _rearm(self, draft: Draft) -> None:
+        """Alarms of sagas where nothing was due. If it fails their lease runs out and they are looked at again."""
+        if not draft.rearm:
+            return
+        try:
+            await self._records.rearm(draft.rearm)
+        except (Unavailable, SchemaMismatch) as error:
+            log.warning("alarms could not be set anew", extra={"sagas": len(draft.rearm), "reason": str(error)})
 
 
-def accepted(reply_to: str, in_reply_to: str, saga: str, *, existing: bool) -> ResultMessage:
-    """A start is acknowledged by this."""
-    return ResultMessage(
-        kind=ResultKind.ACCEPTED, reply_to=reply_to, in_reply_to=in_reply_to, saga=saga, existing=existing
-    )
+TERMINAL_STATUSES = frozenset({"completed", "compensated", "abandoned"})
 
 
-def ended(state: SagaState, reply_to: str = "", in_reply_to: str = "") -> ResultMessage:
-    """How a saga ended, for whoever started it."""
-    return ResultMessage(
-        kind=ResultKind.ENDED,
-        reply_to=reply_to or state.reply_to,
-        in_reply_to=in_reply_to or state.message_id,
-        saga=state.saga,
-        status=str(state.phase),
-        reason=state.because,
-        code=state.because_code,
-        output=state.output,
-    )
+def _key(cancel: CancelMessage) -> tuple[str, str]:
+    return cancel.name or "", BY_KEY + (cancel.business_key or "")
 
 
-def _cancel_answer(cancel: CancelMessage, state: SagaState) -> ResultMessage:
-    counts = state.cancel_counts or state.phase == "compensating"
-    kind = ResultKind.ACCEPTED if counts and not state.terminal else ResultKind.REFUSED
-    code, reason = "", ""
-    if kind is ResultKind.REFUSED:
-        code = "ended" if state.terminal else "too-late"
-        reason = (
-            f"the saga has ended: {state.phase}" if state.terminal else "the pivot has passed: it only goes forward"
-        )
-    return ResultMessage(
-        kind=kind,
-        reply_to=cancel.reply_to,
-        in_reply_to=cancel.message_id,
-        saga=state.saga,
-        existing=True,
-        code=code,
-        reason=reason,
-    )
+def _finish(work: Work, before: Live, after: Live, hop: Hop) -> None:
+    """The work is settled: acknowledge it, and tell a caller who asked for a cancel."""
+    if isinstance(work.asks, CancelMessage) and work.asks.reply_to:
+        hop.answers.append(cancel_heard(work.asks, after.plan, before.state, after.state))
+    if work.delivery is not None:
+        hop.done.append(work.delivery)
 
 
-def _cause(work: Work) -> str:
-    match work.asks:
-        case ReplyMessage() as reply:
-            return f"reply {reply.service}.{reply.outcome} to {reply.path} {reply.in_reply_to}"
-        case CancelMessage() as cancel:
-            return f"cancel {cancel.message_id} by {cancel.sender}"
-        case Undelivered() | Delivered() as feedback:
-            return f"broker {type(feedback).__name__.lower()} {feedback.path}"
-        case _:
-            return "tick"
+def _existed(opening: Opening, existing: Known, over: Live | None, hop: Hop) -> None:
+    asks, delivery = opening.asks, opening.work.delivery
+    if existing.input_hash != opening.new.input_hash:
+        refusal = key_reused(asks, opening.new.start_key, existing)
+        if not asks.reply_to and delivery is not None:
+            hop.again.append(park(delivery, Poison.KEY_REUSED, refusal.reason))  # nobody hears it: keep it
+            return
+        hop.answers.append(refusal)
+    elif asks.reply_to:
+        hop.answers.append(accepted(asks.reply_to, asks.message_id, existing.saga, existing=True))
+        if over is not None and over.state.terminal:
+            hop.answers.append(ended(over.state, asks.reply_to, asks.message_id))
+    if delivery is not None:
+        hop.done.append(delivery)

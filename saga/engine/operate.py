@@ -3,14 +3,19 @@
 The commit sets the saga's alarm to now, so that an orchestrator sends what follows from it.
 """
 
+from datetime import datetime
+
+import msgspec
+
 from saga.core import events
-from saga.core.decide import decide
+from saga.core.decide import Decision, decide
 from saga.core.errors import SagaError
 from saga.core.inputs import Abandon, Cancel, Pause, Resolve, Resume
 from saga.core.operate import objection
 from saga.core.outstanding import view
-from saga.core.state import SagaState
-from saga.engine.cache import SagaCache
+from saga.core.plan import pivot_passed
+from saga.core.state import Phase, SagaState
+from saga.engine.cache import Live, SagaCache
 from saga.engine.catalog import Catalog
 from saga.engine.commit import commit_all
 from saga.ports import Advance, Batch, Clock, Store
@@ -28,33 +33,63 @@ class NoSuchSaga(SagaError):
     """The store has no saga with this id."""
 
 
-async def operate(store: Store, clock: Clock, saga: str, operation: Operation) -> SagaState:
-    """Apply an operation; returns the state it led to. The same again changes nothing.
+class Unreadable(SagaError):
+    """The saga is there and this release cannot read its history."""
 
-    Raises NoSuchSaga, NotPossible, Unavailable.
+
+async def operate(store: Store, clock: Clock, saga: str, operation: Operation) -> SagaState:
+    """Apply an operation at the store's time; returns the state it led to. The same again changes nothing.
+
+    Raises NoSuchSaga, Unreadable, NotPossible, Unavailable, SchemaMismatch.
     """
     cache = SagaCache(store, Catalog(store, clock), sagas_max=1)
     for _ in range(TRIES):
-        live = (await cache.current([saga])).get(saga)
-        if live is None:
-            raise NoSuchSaga(f"there is no saga {saga} in this store")
-        if live.state.terminal:
-            raise NotPossible(f"the saga has ended: {live.state.phase}")
-        if isinstance(operation, Resolve) and (refusal := objection(live.plan, live.state, operation)) is not None:
-            raise NotPossible(refusal)
-        decision = decide(live.plan, live.state, operation)
-        if not decision.events:
-            return live.state
-        advance = Advance(
-            saga=saga,
-            expected_version=live.state.version,
-            cause=f"operator {type(operation).__name__.lower()}",
-            data=events.encode(decision.events),
-            view=view(live.plan, decision.state),
-            wake_at=None if decision.state.terminal or decision.state.paused_at is not None else clock.now(),
-        )
-        committed = await commit_all(store, Batch(advances=[advance]))
-        if saga in committed.sagas:
-            return decision.state
-        cache.forget(saga)
+        now = (await store.commit(Batch())).now  # the operator's machine may think it is another day
+        live = await _read(cache, saga)
+        decision = _decided(live, msgspec.structs.replace(operation, now=now))
+        if decision.events:
+            advance = _advance(live, decision, operation, now)
+            outcome = await commit_all(store, Batch(advances=[advance]))
+            if (refused := outcome.refused.get(saga)) is not None:
+                raise NotPossible(f"the store refuses what this leads to: {refused}")
+            if saga not in outcome.won:
+                cache.forget(saga)
+                continue
+        _too_late(live, decision.state, operation)
+        return decision.state
     raise NotPossible(f"the saga moved {TRIES} times while this was tried. Fix: try again")
+
+
+async def _read(cache: SagaCache, saga: str) -> Live:
+    found = await cache.read([saga])
+    if saga in found.unreadable:
+        raise Unreadable(f"the history of {saga} cannot be read: {found.unreadable[saga]}")
+    if saga not in found.live:
+        raise NoSuchSaga(f"there is no saga {saga} in this store")
+    return found.live[saga]
+
+
+def _decided(live: Live, operation: Operation) -> Decision:
+    if live.state.terminal:
+        raise NotPossible(f"the saga has ended: {live.state.phase}")
+    if isinstance(operation, Resolve) and (refusal := objection(live.plan, live.state, operation)) is not None:
+        raise NotPossible(refusal)
+    return decide(live.plan, live.state, operation)
+
+
+def _advance(live: Live, decision: Decision, operation: Operation, now: datetime) -> Advance:
+    after = decision.state
+    return Advance(
+        saga=after.saga,
+        expected_version=live.state.version,
+        cause=f"operator {type(operation).__name__.lower()}",
+        data=events.encode(decision.events),
+        view=view(live.plan, after),
+        wake_at=None if after.terminal or after.paused_at is not None else now,
+    )
+
+
+def _too_late(live: Live, after: SagaState, operation: Operation) -> None:
+    """A cancel after the pivot is recorded and does nothing: say so. Raises NotPossible."""
+    if isinstance(operation, Cancel) and after.phase is Phase.RUNNING and pivot_passed(live.plan, after):
+        raise NotPossible("the pivot has passed: the saga only goes forward. Fix: let it complete, then undo by hand")

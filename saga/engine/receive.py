@@ -21,6 +21,9 @@ from saga.wire import (
 
 log = logging.getLogger("saga.engine")
 
+ENGINE_DEFECT = "engine-defect"
+"""Code of a message that is parked through no fault of its sender: a defect of the engine, or a damaged store."""
+
 
 class Work(msgspec.Struct, frozen=True, eq=False):
     """Something to be decided on. A delivery is acknowledged only after what it led to is committed."""
@@ -61,7 +64,7 @@ def park(delivery: Delivery, code: str, detail: str) -> Work:
 
 
 def _refusal(delivery: Delivery, code: str, detail: str) -> ResultMessage | None:
-    if delivery.queue not in (names.QUEUE_START, names.QUEUE_CONTROL) or delivery.sender is None:
+    if delivery.queue not in (names.QUEUE_START, names.QUEUE_CONTROL):
         return None
     try:
         address = reply_address(delivery)
@@ -70,5 +73,5 @@ def _refusal(delivery: Delivery, code: str, detail: str) -> ResultMessage | None
     if not address:
         return None
     return ResultMessage(
-        kind=ResultKind.REFUSED, reply_to=address, in_reply_to=delivery.message_id, code=code, reason=detail
+        kind=ResultKind.REFUSED, reply_to=address, in_reply_to=delivery.message_id, code=str(code), reason=detail
     )

@@ -30,6 +30,7 @@ class RabbitSubscription:
         self._inflow: Inflow | None = None
         self._wake = asyncio.Event()
         self._failure: Unavailable | None = None
+        self._trouble: str | None = "not consumed yet"
         self._keeper: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -40,6 +41,11 @@ class RabbitSubscription:
         await subscription._consume()
         subscription._keeper = asyncio.create_task(subscription._keep(), name=f"rabbitmq consumer {queue}")
         return subscription
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can arrive now."""
+        return self._trouble
 
     @property
     def closed(self) -> bool:
@@ -99,7 +105,7 @@ class RabbitSubscription:
             tap.detach(channel.number, "consume failed")
             await close_quietly(channel)
             raise
-        self._channel, self._inflow, self._failure = channel, inflow, None
+        self._channel, self._inflow, self._failure, self._trouble = channel, inflow, None, None
         self._wake.set()  # the first deliveries may have come before the answer to consume
 
     def _first_token(self) -> int:
@@ -109,6 +115,7 @@ class RabbitSubscription:
         while True:
             assert self._inflow is not None
             reason = await watch(self._link, self._queue, self._prefetch, self._inflow)
+            self._trouble = reason
             log.warning("consumer lost", extra={"queue": self._queue, "reason": reason})
             await self._stop()
             await self._restore()
@@ -126,6 +133,7 @@ class RabbitSubscription:
                 log.exception("consume failed", extra={"queue": self._queue})
             else:
                 return
+            self._trouble = str(self._failure)
             self._wake.set()
             await asyncio.sleep(RESTORE_SECONDS[min(attempt, len(RESTORE_SECONDS) - 1)])
             attempt += 1

@@ -1,0 +1,92 @@
+"""Work that has arrived and was not decided yet. Replies and alarms go first; starts wait while too much is open."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from saga.core.messages import StartMessage
+from saga.engine.receive import Work
+from saga.engine.settings import EngineSettings
+
+
+class Backlog:
+    """Two lines of work, and how many commands wait for an answer.
+
+    `in_flight` counts what this process saw open and close. A command opened by one orchestrator may be closed by
+    another, so one process alone may be wrong, and below zero; the sum over all of them is right, and that is what
+    bounds the queues of the participants.
+    """
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._urgent: deque[Work] = deque()
+        self._starts: deque[Work] = deque()
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._in_flight = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Commands known to be unanswered, as far as this process knows."""
+        return self._in_flight
+
+    @property
+    def busy(self) -> bool:
+        """There are replies or alarms to decide on."""
+        return bool(self._urgent)
+
+    def opened(self, count: int) -> None:
+        """So many commands more wait for an answer; a negative number: fewer."""
+        # What others opened before this process began can only be closed here: do not let it add up.
+        self._in_flight = max(self._in_flight + count, -self._settings.max_in_flight)
+
+    def reset(self) -> None:
+        """Nothing has made room for long: what this process thinks to be open is most likely closed elsewhere."""
+        self._in_flight = 0
+        self.wake()
+
+    def add(self, works: Iterable[Work]) -> None:
+        """Take these in."""
+        for work in works:
+            (self._starts if isinstance(work.asks, StartMessage) else self._urgent).append(work)
+        self._arrived.set()
+
+    def put_back(self, works: Sequence[Work]) -> None:
+        """These are next again, in their order."""
+        self._urgent.extendleft(reversed(works))
+        self._arrived.set()
+
+    def next_batch(self) -> list[Work]:
+        """What arrived during the last commit, no linger."""
+        batch_max = self._settings.batch_max
+        batch = [self._urgent.popleft() for _ in range(min(len(self._urgent), batch_max))]
+        room = min(self._settings.max_in_flight - self._in_flight, batch_max - len(batch), len(self._starts))
+        batch += [self._starts.popleft() for _ in range(room)]
+        if not self._starts:
+            self._room.set()
+        return batch
+
+    async def arrival(self) -> None:
+        """Wait for work, or for `wake`."""
+        self._arrived.clear()
+        await self._arrived.wait()
+
+    async def room_for_starts(self, patience_seconds: float) -> None:
+        """Wait until further starts may be taken from their durable queue; if nothing moves for long, stop waiting."""
+        while self._starts or self._in_flight >= self._settings.max_in_flight:
+            self._room.clear()
+            try:
+                await asyncio.wait_for(self._room.wait(), patience_seconds)
+            except TimeoutError:
+                self.reset()
+                return
+
+    def drop_starts(self) -> None:
+        """Those not begun are left to the broker, which hands them to another orchestrator."""
+        self._starts.clear()
+        self.wake()
+
+    def wake(self) -> None:
+        """Let everybody who waits look again."""
+        self._arrived.set()
+        self._room.set()

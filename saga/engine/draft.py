@@ -1,0 +1,190 @@
+"""Drafting: what a batch of work comes to, one saga at a time, before anything is written.
+
+A saga takes part once a batch; what else arrived for it waits for the next one. One bad saga, or one bad message, is
+set aside and the others go on.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from saga.core import events
+from saga.core.decide import Decision, decide
+from saga.core.errors import ProtocolViolation
+from saga.core.inputs import Cancel, Delivered, Reply, Tick, Undelivered
+from saga.core.messages import CancelMessage, ReplyMessage, StartMessage
+from saga.core.outstanding import next_wake, view
+from saga.core.plan import Plan
+from saga.core.replies import screen
+from saga.core.state import SagaState, Waiting
+from saga.engine.cache import Found, Live
+from saga.engine.dispatch import Dispatch, Dispatches, Wanted, dispatch_of, wanted
+from saga.engine.receive import ENGINE_DEFECT, Work, park
+from saga.engine.start import Opening, Starts
+from saga.engine.time import StoreClock
+from saga.ports import Advance, ParkedMessage
+from saga.wire import Poison
+
+log = logging.getLogger("saga.engine")
+
+
+class Move(msgspec.Struct, frozen=True, eq=False):
+    """A decision about one saga, on its way into the commit."""
+
+    work: Work
+    before: Live
+    decision: Decision
+    advance: Advance
+    sending: Wanted
+
+
+class Draft(msgspec.Struct):
+    """A batch in the making."""
+
+    moves: dict[str, Move] = {}
+    """By saga."""
+    openings: dict[tuple[str, str], Opening] = {}
+    """By name and start key: one batch can start a saga once."""
+    parked: list[Work] = []
+    rearm: dict[str, tuple[int, datetime | None]] = {}
+    resends: list[Dispatch] = []
+    settled: list[tuple[Work, Live]] = []
+    """Work that changes nothing."""
+    later: list[Work] = []
+
+
+class Desk:
+    """Drafts batches of work."""
+
+    def __init__(self, starts: Starts, dispatches: Dispatches, clock: StoreClock, gateways: frozenset[str]) -> None:
+        self._starts = starts
+        self._dispatches = dispatches
+        self._clock = clock
+        self._gateways = gateways
+
+    async def draft(self, works: Sequence[Work], found: Found) -> Draft:
+        """Everything these works come to. Raises Unavailable."""
+        draft = Draft()
+        plans = await self._starts.plans([work.asks for work in works if isinstance(work.asks, StartMessage)])
+        for work in works:
+            try:
+                self._take(work, found, plans, draft)
+            except ProtocolViolation as violation:
+                self._set_aside(work, violation.code, violation.detail, draft)
+            except Exception as error:
+                log.exception("a saga could not be decided on", extra={"saga": work.saga})
+                self._set_aside(work, ENGINE_DEFECT, f"{type(error).__name__}: {error}", draft)
+        return draft
+
+    def _take(self, work: Work, found: Found, plans: Mapping[tuple[str, int | None], Plan | str], draft: Draft) -> None:
+        asks = work.asks
+        if isinstance(asks, ParkedMessage):
+            draft.parked.append(work)
+        elif isinstance(asks, StartMessage):
+            opening = self._starts.open(work, asks, plans.get((asks.name, asks.version)), self._clock.now())
+            key = (opening.new.name, opening.new.start_key)
+            if key in draft.openings:
+                draft.later.append(work)
+            else:
+                draft.openings[key] = opening
+        elif work.saga in draft.moves:
+            draft.later.append(work)
+        elif work.saga in found.live:
+            self._decide(work, found.live[work.saga], draft)
+        elif work.saga in found.unreadable:
+            raise ProtocolViolation(ENGINE_DEFECT, f"its saga cannot be read: {found.unreadable[work.saga]}")
+        else:
+            raise ProtocolViolation(Poison.UNKNOWN_SAGA, f"no saga {work.saga or 'with that key'} in this store")
+
+    def _decide(self, work: Work, before: Live, draft: Draft) -> None:
+        given = self._input(work, before)
+        decision = decide(before.plan, before.state, given)
+        if decision.events:
+            draft.moves[work.saga] = self._move(work, before, decision)
+            return
+        if isinstance(given, Tick):
+            self._look_again(before, given, draft)
+        draft.settled.append((work, before))
+
+    def _input(self, work: Work, before: Live) -> Reply | Cancel | Tick | Undelivered | Delivered:
+        """What happened to the saga. Raises ProtocolViolation for a reply to nothing it ever asked."""
+        now = self._clock.now()
+        match work.asks:
+            case ReplyMessage() as reply:
+                rejected = screen(before.plan, before.state, reply)
+                if rejected is not None:
+                    raise ProtocolViolation(rejected.code, rejected.detail)
+                return Reply(now=now, message=reply)
+            case CancelMessage() as cancel:
+                actor = cancel.actor if cancel.sender in self._gateways else None
+                by = cancel.sender or "unknown"
+                return Cancel(now=now, request=cancel.message_id, by=by, actor=actor, reason=cancel.reason)
+            case Undelivered() | Delivered() as feedback:
+                return msgspec.structs.replace(feedback, now=now)
+            case _:
+                return Tick(now=now, dispatched_version=self._dispatched_version(before))
+
+    def _move(self, work: Work, before: Live, decision: Decision) -> Move:
+        after = decision.state
+        advance = Advance(
+            saga=after.saga,
+            expected_version=before.state.version,
+            cause=_cause(work),
+            data=events.encode(decision.events),
+            view=view(before.plan, after),
+            wake_at=self._wake_at(before, after, ticked=work.asks is None),
+        )
+        known, ticked = self._dispatched_version(before), work.asks is None
+        since = known if ticked else before.state.version
+        sending = wanted(before.plan, after, since, known, undelivered=ticked)
+        return Move(work, before, decision, advance, sending)
+
+    def _wake_at(self, before: Live, after: SagaState, *, ticked: bool) -> datetime | msgspec.UnsetType | None:
+        """Written only when something is due earlier than the row says, after a claim, and at the end."""
+        if after.terminal or after.paused_at is not None:
+            return None
+        wanted = next_wake(before.plan, after, self._clock.now(), before.dispatched_version)
+        if ticked:
+            return wanted
+        if wanted is None or (before.wake_at is not None and before.wake_at <= wanted):
+            return msgspec.UNSET
+        return wanted
+
+    def _look_again(self, live: Live, given: Tick, draft: Draft) -> None:
+        """Nothing was due: send what may never have arrived, and set the alarm anew."""
+        state, known = live.state, given.dispatched_version
+        resend = dispatch_of(live.plan, state, after_version=known)
+        if resend is not None:
+            draft.resends.append(resend)
+        draft.rearm[state.saga] = (state.version, next_wake(live.plan, state, self._clock.now(), known))
+
+    def _dispatched_version(self, live: Live) -> int:
+        """What is on the broker for certain: as the row says, or as this process saw confirmed."""
+        return max(live.dispatched_version, self._dispatches.confirmed_version(live.state.saga))
+
+    def _set_aside(self, work: Work, code: str, detail: str, draft: Draft) -> None:
+        """The message is kept with the reason, the saga stays as it is. An alarm rings again by itself."""
+        if work.delivery is not None:
+            draft.parked.append(park(work.delivery, code, detail))
+
+
+def open_count(state: SagaState) -> int:
+    """Commands of this saga that are sent and not answered."""
+    if state.terminal:
+        return 0
+    executions = (execution for step in state.steps.values() for execution in (step.action, step.undo))
+    return sum(1 for each in executions if each is not None and each.waiting is Waiting.REPLY)
+
+
+def _cause(work: Work) -> str:
+    match work.asks:
+        case ReplyMessage() as reply:
+            return f"reply {reply.service}.{reply.outcome} to {reply.path} {reply.in_reply_to}"
+        case CancelMessage() as cancel:
+            return f"cancel {cancel.message_id} by {cancel.sender}"
+        case Undelivered() | Delivered() as feedback:
+            return f"broker {type(feedback).__name__.lower()} {feedback.path}"
+        case _:
+            return "tick"
