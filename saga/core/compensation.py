@@ -5,7 +5,6 @@ from datetime import datetime
 
 import msgspec
 
-from saga.contract import Effect
 from saga.core import events as e
 from saga.core.definition import CommandTemplate, OnUndoFailed, Step, StepKind
 from saga.core.evaluation import render
@@ -45,15 +44,16 @@ def undo_targets(state: SagaState, steps: Iterable[Step]) -> list[Step]:
 
 
 def is_being_undone(step: StepState) -> bool:
-    """A compensation of the current execution was issued."""
-    return step.undo is not None and step.undo.undoes == step.action.number
+    """A compensation of the current execution was issued, and was not refused."""
+    undo = step.undo
+    return undo is not None and undo.undoes == step.action.number and undo.outcome is not Outcome.FAILED
 
 
 def is_about_the_action(parked: Parked, step: StepState) -> bool:
     """Compensation stands before an undo: the question is whether the action happened, and no undo is under way."""
     if parked.kind is not Kind.COMPENSATION or parked.code not in (e.ParkCode.IN_DOUBT, e.ParkCode.KEY_FORGOTTEN):
         return False
-    return not is_being_undone(step) or (step.undo is not None and step.undo.outcome is Outcome.FAILED)
+    return not is_being_undone(step)
 
 
 def next_undo(state: SagaState, steps: Iterable[Step], now: datetime) -> tuple[e.AnyEvent, ...] | None:
@@ -83,9 +83,6 @@ def _is_under_way(state: SagaState, step: Step) -> bool:
 
 def _undo(state: SagaState, step: Step, current: StepState, now: datetime) -> e.AnyEvent:
     unknown = current.action.outcome is None
-    if unknown and step.command.effect is Effect.AT_MOST_ONCE and not current.undo_anyway:
-        text = f"{step.path} may or may not have happened, and nothing can tell: say applied, not-applied or undo"
-        return e.StepParked(at=now, path=step.path, kind=Kind.COMPENSATION, code=e.ParkCode.IN_DOUBT, text=text)
     if unknown and key_forgotten(current.action, step.command.remembers, now):
         # The participant would find no row, take it that nothing happened, and promise that nothing ever will.
         text = f"{step.path} may have happened, and its key may be forgotten by now: say applied or not-applied"

@@ -21,7 +21,7 @@ def on_tick(plan: Plan, state: SagaState, given: Tick) -> tuple[e.AnyEvent, ...]
         for execution in (current.action, current.undo):
             if execution is None or not pursued(plan, state, step, execution):
                 continue
-            if _to_be_sent(execution, given.now) and forgotten(step, current, execution, given.now):
+            if _to_be_sent(execution, given) and forgotten(step, current, execution, given.now):
                 found.append(park_forgotten(step, execution, given.now))
             else:
                 found += _execution_due(plan, state, step, execution, given)
@@ -30,11 +30,13 @@ def on_tick(plan: Plan, state: SagaState, given: Tick) -> tuple[e.AnyEvent, ...]
     return tuple(found)
 
 
-def _to_be_sent(execution: Execution, now: datetime) -> bool:
+def _to_be_sent(execution: Execution, given: Tick) -> bool:
     """The current attempt still has to reach a queue, or the next one is due."""
     if execution.waiting is Waiting.DELIVERY:
         return True
-    return execution.waiting is Waiting.BACKOFF and execution.wake_at is not None and execution.wake_at <= now
+    if execution.wake_at is None or execution.wake_at > given.now:
+        return False
+    return execution.waiting is Waiting.BACKOFF or execution.sent[0] > given.dispatched_version
 
 
 def park_forgotten(step: Step, execution: Execution, now: datetime) -> e.AnyEvent:

@@ -62,7 +62,7 @@ def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:  # noqa: C901 - a 
         case e.StepParked():
             return _park(state, event)
         case e.StepReleased():
-            return _release(state, event)
+            return _unpark(state, event.path, event.kind)
         case e.ArmChosen():
             return replace(state, arms={**state.arms, event.path: event.taken})
         case e.BlockFailed():
@@ -277,14 +277,6 @@ def _park(state: SagaState, event: e.StepParked) -> SagaState:
     if execution is None or execution.outcome is not None:
         return state
     return _with_execution(state, event.path, replace(execution, waiting=Waiting.NOTHING, wake_at=None))
-
-
-def _release(state: SagaState, event: e.StepReleased) -> SagaState:
-    state = _unpark(state, event.path, event.kind)
-    step = state.steps.get(event.path)
-    if step is not None and event.verdict == "undo":
-        return _with_step(state, event.path, replace(step, undo_anyway=True))
-    return state
 
 
 def _resume(state: SagaState, event: e.SagaResumed) -> SagaState:

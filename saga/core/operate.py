@@ -121,18 +121,10 @@ def _action_objection(plan: Plan, state: SagaState, step: Step, current: StepSta
         case Verdict.UNDO:
             parked = state.parked[step.path]
             if parked.kind is Kind.COMPENSATION:
-                return _undo_anyway_objection(step, parked)
+                return f"{step.command.service} cannot tell whether {step.path} happened: say applied or not-applied"
             if pivot_undecided(plan, state) or pivot_passed(plan, state):
                 return "nothing is undone once the pivot was issued"
             return None
-
-
-def _undo_anyway_objection(step: Step, parked: Parked) -> str | None:
-    if parked.code is e.ParkCode.KEY_FORGOTTEN:
-        return (
-            f"{step.command.service} may have forgotten {step.path} and would undo nothing: say applied or not-applied"
-        )
-    return None
 
 
 def _retry_objection(step: Step, action: Execution, parked: Parked, given: Resolve) -> str | None:
@@ -140,7 +132,8 @@ def _retry_objection(step: Step, action: Execution, parked: Parked, given: Resol
         return f"{step.path} is to be undone, not repeated: say applied or not-applied"
     if action.outcome is Outcome.OK:
         return f"{step.path} answered ok: say applied, with a reply that fits, or undo"
-    if action.outcome is None and step.command.effect is Effect.AT_MOST_ONCE:
+    in_doubt = parked.code is e.ParkCode.IN_DOUBT and step.command.effect is Effect.AT_MOST_ONCE
+    if action.outcome is None and in_doubt:
         return f"{step.path} is at_most_once and in doubt: say applied, not-applied or undo"
     if action.outcome is None and key_forgotten(action, step.command.remembers, given.now):
         return f"the key of {step.path} may be forgotten, so a retry may do it twice: say applied, not-applied or undo"

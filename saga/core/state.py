@@ -85,8 +85,6 @@ class StepState(msgspec.Struct, frozen=True, kw_only=True):
     undone: bool = False
     past: tuple[Execution, ...] = ()
     """Earlier executions, actions and compensations."""
-    undo_anyway: bool = False
-    """An operator decided to undo an at-most-once step whose outcome is not known."""
 
 
 class BlockMode(StrEnum):

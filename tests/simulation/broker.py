@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 CONFIRM_TIMEOUT_SECONDS = 5.0
 DAY_SECONDS = 86_400.0
+WEEK_SECONDS = 7 * DAY_SECONDS
+"""How long a compensation lives in the broker. The engine's margin for what a participant forgets counts on it: actions
+carry an expiry of their own."""
 
 Result = Callable[[str], None]
 """Told `confirmed`, `returned` or `unknown`."""
@@ -39,6 +42,7 @@ class Broker:
         """Rises with every wipe: what was under way before is gone."""
         self.under_way: Counter[str] = Counter()
         """Copies of commands somewhere between publisher and acknowledgement, by idempotency key."""
+        self._sent_at: dict[str, float] = {}
         self.missing_until: dict[str, float] = {}
         self.forged: list[ReplyMessage] = []
         self.seen: list[ReplyMessage] = []
@@ -72,6 +76,7 @@ class Broker:
             world.marks["unroutable"] += 1
             world.after(0.01, result, "returned")
             return
+        self._sent_at[message.message_id] = world.now
         for _ in range(self._copies()):
             self._send_command(message)
         if world.chance(faults.confirm_lost):
@@ -143,7 +148,10 @@ class Broker:
         self._world.after(delay, self._deliver_command, message, self._epoch)
 
     def _deliver_command(self, message: CommandMessage, epoch: int) -> None:
-        if epoch != self._epoch:
+        outlived = (
+            message.kind is Kind.COMPENSATION and self._world.now - self._sent_at[message.message_id] > WEEK_SECONDS
+        )
+        if epoch != self._epoch or outlived:
             self.under_way[message.key] -= 1
             return
         self._world.participants[message.service].receive(message)

@@ -65,7 +65,7 @@ class Dispatch:
             self._world.after(MARK_AFTER_SECONDS, self._mark, incarnation, group)
 
     def _is_delayed(self, message: CommandMessage) -> bool:
-        loaded = self._owner.cached(message.saga)
+        loaded = self._owner.deciding.cached(message.saga)
         step = None if loaded is None else loaded.state.steps.get(message.path)
         if step is None:
             return False
@@ -74,13 +74,13 @@ class Dispatch:
 
     def _mark(self, incarnation: int, group: _Group) -> None:
         """Only for sagas that still wait; the reply itself proves the rest."""
-        loaded = self._owner.cached(group.saga)
+        loaded = self._owner.deciding.cached(group.saga)
         if incarnation != self._owner.incarnation or loaded is None:
             return
         try:
             self._world.boundary("before the mark")
         except Crash:
-            self._owner._die()
+            self._owner.die()
             return
         if not loaded.state.terminal and loaded.state.version == group.version:
             self._world.marks["marked as dispatched"] += 1

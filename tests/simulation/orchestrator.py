@@ -8,20 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from saga.core import events as e
-from saga.core import inputs as i
-from saga.core import outstanding as core
-from saga.core import replies
-from saga.core.bounds import RESEND_AFTER
-from saga.core.decide import decide
-from saga.core.messages import CommandMessage
-from saga.core.plan import Plan
-from saga.core.state import SagaState
 from tests.simulation.broker import Delivery
+from tests.simulation.deciding import Deciding, Entry
 from tests.simulation.dispatch import Dispatch
-from tests.simulation.store import CommitUnknown, Row, Unavailable, Write
+from tests.simulation.store import CommitUnknown, Row, Unavailable
 from tests.simulation.violation import Crash
-from tests.simulation.work import Work, started, work_of
+from tests.simulation.work import Work, work_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -29,24 +21,6 @@ if TYPE_CHECKING:
 COMMIT_TRIES = 4
 ORPHANED_AFTER_SECONDS = 6.0
 """The broker gives up on a frozen consumer and delivers to others what it held."""
-
-
-class Loaded(msgspec.Struct, frozen=True):
-    """A saga as this process knows it."""
-
-    plan: Plan
-    state: SagaState
-    dispatched: int
-    wake_at: datetime | None
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One decided input on its way into the store."""
-
-    work: Work
-    write: Write
-    after_version: int
-    """What is known to have been dispatched before."""
 
 
 class Orchestrator:
@@ -62,22 +36,22 @@ class Orchestrator:
         self._busy = False
         self._waiting: list[Work] = []
         self._flying: list[Work] = []
-        self._cache: dict[str, Loaded] = {}
         self._skew = (world.random.random() - 0.5) * 2 * world.faults.skew_seconds
         self._offset = -self._skew
-        self._blind = world.random.random() < world.faults.blind_cache
+        self.deciding = Deciding(world, self)
         self.dispatch = Dispatch(world, self)
 
     def heal(self) -> None:
         """Tail reads from now on."""
-        self._blind = False
+        self.deciding.blind = False
 
     def now(self) -> datetime:
         """Store time, as far as this process can tell: its own clock and the offset seen at the last answer."""
         seconds = self._skew + (0.0 if "raw-clock" in self._world.broken else self._offset)
         return self._world.moment() + timedelta(seconds=seconds)
 
-    def _heard_from_store(self) -> None:
+    def heard_from_store(self) -> None:
+        """Every answer of the store carries its time."""
         self._offset = -self._skew
 
     # -------------------------------------------------------------------------------------------------- arriving
@@ -97,7 +71,7 @@ class Orchestrator:
     def sweep(self, row: Row) -> None:
         """The saga's `wake_at` has passed: claim it and look."""
         self._world.store.claim(row)
-        self._heard_from_store()
+        self.heard_from_store()
         if not any(work.verb == "tick" and work.saga == row.saga for work in self._waiting):
             self.offer(Work("tick", row.saga))
 
@@ -110,12 +84,12 @@ class Orchestrator:
             return
         try:
             for saga in list(self._world.store.rows):
-                loaded = self._load(saga)
+                loaded = self.deciding.load(saga)
                 if loaded is not None:
                     self._world.marks["reconciled"] += 1
                     self.dispatch.publish(loaded.plan, loaded.state, 0)
         except Crash:
-            self._die()
+            self.die()
 
     def _plan(self) -> None:
         if not self._planned and not self._busy and self._waiting and self.alive:
@@ -132,14 +106,14 @@ class Orchestrator:
         self._flying = self._take()
         try:
             self._world.boundary("before deciding")
-            entries = [entry for work in self._flying if (entry := self._decide(work)) is not None]
+            entries = [entry for work in self._flying if (entry := self.deciding.decide(work)) is not None]
             if entries and "publish-before-commit" in self._world.broken:
                 self._publish(entries)
             if entries and "ack-before-commit" in self._world.broken:
                 self._ack(self._flying)
             self._world.boundary("before the commit")
         except Crash:
-            self._die()
+            self.die()
             return
         pause = 0.002
         if entries and self._world.chance(self._world.faults.zombie):
@@ -188,7 +162,7 @@ class Orchestrator:
             self._world.after(0.5, self._finish, incarnation, entries, tries)
             return
         except Crash:
-            self._die()
+            self.die()
             return
         self._busy = False
         self._flying = []
@@ -198,7 +172,7 @@ class Orchestrator:
         if not entries:
             return set()
         won = self._world.store.commit([entry.write for entry in entries])
-        self._heard_from_store()
+        self.heard_from_store()
         return won
 
     def _unknown(self, incarnation: int, entries: list[Entry], tries: int) -> None:
@@ -219,20 +193,16 @@ class Orchestrator:
         winners = [entry for entry in entries if entry.write.saga in won]
         for entry in winners:
             write = entry.write
-            self._keep(write)
+            self.deciding.keep(write)
         if "publish-before-commit" not in self._world.broken:
             self._publish(winners)
         lost = {id(entry.work) for entry in entries if entry.write.saga not in won}
         for entry in entries:
             if entry.write.saga not in won:
-                self._cache.pop(entry.write.saga, None)
+                self.deciding.forget(entry.write.saga)
         self._world.boundary("before the acknowledgement")
         self._ack([work for work in self._flying if id(work) not in lost])
         self._waiting = [work for work in self._flying if id(work) in lost] + self._waiting
-
-    def _keep(self, write: Write) -> None:
-        row = self._world.store.rows[write.saga]
-        self._cache[write.saga] = Loaded(write.plan, write.state, row.dispatched, row.wake_at)
 
     def _publish(self, entries: list[Entry]) -> None:
         for entry in entries:
@@ -245,7 +215,7 @@ class Orchestrator:
             if work.delivery is not None:
                 self._world.broker.ack(work.delivery)
 
-    def _die(self) -> None:
+    def die(self) -> None:
         """Memory is gone; the broker gives what was not acknowledged to others."""
         self._world.marks["orchestrator died"] += 1
         held = [work.delivery for work in (*self._flying, *self._waiting) if work.delivery is not None]
@@ -253,7 +223,7 @@ class Orchestrator:
         self.alive = False
         self.frozen = self._planned = self._busy = False
         self.incarnation += 1
-        self._cache = {}
+        self.deciding.forget()
         self._waiting = []
         self._flying = []
         self.dispatch.forget()
@@ -267,123 +237,3 @@ class Orchestrator:
         self.alive = True
         self._offset = -self._skew
         self._world.release()
-
-    # ---------------------------------------------------------------------------------------------------- decide
-
-    def _load(self, saga: str) -> Loaded | None:
-        row = self._world.store.rows.get(saga)
-        if row is None:
-            return None
-        known = self._cache.get(saga)
-        if known is not None and self._blind:
-            return known
-        self._heard_from_store()
-        if known is not None and row.version > known.state.version:
-            self._world.marks["tail read"] += 1
-        # The fold of the stored bytes is this very state: checked at the end of every run, where it costs less.
-        loaded = self._cache[saga] = Loaded(row.plan, row.state, row.dispatched, row.wake_at)
-        return loaded
-
-    def _decide(self, work: Work) -> Entry | None:
-        """The commit an input leads to; None when there is nothing to write."""
-        if work.verb == "start":
-            return self._begin(work)
-        entry = self._decide_on(work, self._load(work.saga))
-        if entry is None and self._blind and "trusts-stale-cache" not in self._world.broken:
-            # An old state may only lead to a commit, which the store checks; nobody checks an acknowledgement.
-            self._blind = False
-            entry = self._decide_on(work, self._load(work.saga))
-            self._blind = True
-        return entry
-
-    def _decide_on(self, work: Work, loaded: Loaded | None) -> Entry | None:
-        if loaded is None:
-            return None
-        plan, state = loaded.plan, loaded.state
-        if work.reply is not None and (rejection := replies.screen(plan, state, work.reply)) is not None:
-            self._world.marks[f"turned away: {rejection.code}"] += 1
-            return None
-        given = work.given(self.now(), loaded.dispatched, plan, state)
-        if given is None:
-            return None
-        decision = decide(plan, state, given)
-        if not decision.events:
-            self._world.marks[f"nothing follows: {work.verb}"] += 1
-            if work.verb == "tick":
-                self._look_again(loaded)
-            work.answered(self._world, "accepted", work.saga)
-            return None
-        after_version = 0 if isinstance(given, i.Resume) else loaded.dispatched
-        return Entry(work, self._write(loaded, given, decision.events, decision.state), after_version)
-
-    def _begin(self, work: Work) -> Entry | None:
-        world, ask = self._world, work.ask
-        assert ask is not None
-        saga = world.store.keys.get(ask.key)
-        if saga is not None and "no-unique-start" not in world.broken:
-            same = world.store.rows[saga].input == ask.input
-            world.marks["start again" if same else "start again, other bytes"] += 1
-            work.answered(world, "accepted" if same else "refused", saga)
-            return None
-        plan = world.workload.sagas[ask.plan_index].plan
-        given = started(world, ask, plan, self.now())
-        decision = decide(plan, None, given)
-        wake_at = min(given.now + RESEND_AFTER, core.next_wake(plan, decision.state, given.now, 0) or given.now)
-        write = Write(
-            given.saga,
-            0,
-            plan,
-            ask.key,
-            e.encode(decision.events),
-            decision.events,
-            given,
-            self.name,
-            decision.state,
-            wake_at,
-        )
-        return Entry(work, write, 0)
-
-    def _write(self, loaded: Loaded, given: i.Input, events: tuple[e.AnyEvent, ...], state: SagaState) -> Write:
-        wake_at = core.next_wake(loaded.plan, state, given.now, loaded.dispatched)
-        if "stale-wake" in self._world.broken and not isinstance(given, i.Tick) and _covered(loaded.wake_at, wake_at):
-            wake_at = loaded.wake_at
-        return Write(
-            state.saga,
-            loaded.state.version,
-            loaded.plan,
-            state.start_key,
-            e.encode(events),
-            events,
-            given,
-            self.name,
-            state,
-            wake_at,
-        )
-
-    def _look_again(self, loaded: Loaded) -> None:
-        """A wake that found nothing due: send again what never arrived for certain, and set the alarm anew."""
-        now, state = self.now(), loaded.state
-        row = self._world.store.rows[state.saga]
-        overdue = [
-            due.message
-            for due in core.outstanding(loaded.plan, state, loaded.dispatched)
-            if self._sent_at(state, due.message) + RESEND_AFTER <= now
-        ]
-        if overdue:
-            self._world.marks["re-dispatch"] += 1
-            self.dispatch.publish(loaded.plan, state, loaded.dispatched)
-        self._world.store.rearm(row, state.version, core.next_wake(loaded.plan, state, now, loaded.dispatched))
-
-    def _sent_at(self, state: SagaState, message: CommandMessage) -> datetime:
-        step = state.steps[message.path]
-        execution = step.action if message.kind == "action" or step.undo is None else step.undo
-        return execution.sent_at
-
-    def cached(self, saga: str) -> Loaded | None:
-        """What this process believes of a saga now."""
-        return self._cache.get(saga)
-
-
-def _covered(known: datetime | None, wanted: datetime | None) -> bool:
-    """Whether an alarm that was read a while ago rings early enough."""
-    return known is not None and (wanted is None or known <= wanted)

@@ -4,10 +4,7 @@ It does what `saga.participant` does around those rules, one transaction at a ti
 two. Effects go to the ledger, never to the engine.
 """
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from saga.contract import Effect
 from saga.core.definition import CommandTemplate
@@ -21,41 +18,14 @@ from saga.core.messages import (
     ReplyMessage,
 )
 from saga.participant import rules
-from saga.participant.rules import InboxRow, RowStatus
+from saga.participant.rules import RowStatus
 from tests.simulation.faults import Regime
+from tests.simulation.inbox import Answer, Inbox, Job
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-LEASE_SECONDS = 60.0
 RESTART_SECONDS = 3.0
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a delivery is answered, without the addresses."""
-
-    outcome: Outcome
-    effect: ReplyEffect = ReplyEffect.NONE
-    code: str = ""
-    body: bytes = b"{}"
-
-    @property
-    def settles(self) -> bool:
-        return self.outcome is Outcome.OK or self.outcome is Outcome.FAILED
-
-
-class Job:
-    """One delivery that is being worked on."""
-
-    __slots__ = ("command", "effect", "remembers", "template", "unsettled")
-
-    def __init__(self, command: CommandMessage, template: CommandTemplate) -> None:
-        self.command = command
-        self.template = template
-        self.effect = template.effect
-        self.remembers = template.remembers
-        self.unsettled: str | None = None
-        """Key of an action of unknown outcome that this undo tombstones."""
 
 
 BUSY_ANSWER = Answer(Outcome.RETRY, code=BUSY)
@@ -67,8 +37,7 @@ class Participant:
     def __init__(self, world: "World", service: str) -> None:
         self._world = world
         self.service = service
-        self.rows: dict[str, tuple[InboxRow, datetime]] = {}
-        """By key: the row, and when it may be forgotten."""
+        self.inbox = Inbox(world)
         self.running: set[str] = set()
         self.away_until = 0.0
         self.old_until = 0.0
@@ -90,7 +59,7 @@ class Participant:
 
     def knows(self, key: str) -> bool:
         """Whether the inbox has a row of this key now."""
-        return self._row(key) is not None
+        return self.inbox.row(key) is not None
 
     # -------------------------------------------------------------------------------------------------- arriving
 
@@ -127,7 +96,7 @@ class Participant:
         return template
 
     def _admit_action(self, job: Job) -> None:
-        command, row = job.command, self._row(job.command.key)
+        command, row = job.command, self.inbox.row(job.command.key)
         admission = rules.admit(command, job.effect, row, self._world.moment())
         match admission:
             case rules.Run():
@@ -136,7 +105,7 @@ class Participant:
                 if self._cannot_tell(command):
                     return
                 if self._world.ledger.applied(command.key):
-                    self._settle(job, command.key, RowStatus.OK, body=_body(command.key))
+                    self.inbox.settle(job, command.key, RowStatus.OK, body=_body(command.key))
                     self._reply(command, Answer(Outcome.OK, ReplyEffect.REPLAYED, body=_body(command.key)))
                 elif admission.expired:
                     self._reply(command, Answer(Outcome.REFUSED, code=RefusedCode.EXPIRED))
@@ -146,8 +115,8 @@ class Participant:
                 self._plain(command, admission)
 
     def _admit_undo(self, job: Job) -> None:
-        command, row = job.command, self._row(job.command.key)
-        action = self._row(command.undoes or "")
+        command, row = job.command, self.inbox.row(job.command.key)
+        action = self.inbox.row(command.undoes or "")
         effect = self._world.plans[command.saga].steps[command.path].command.effect
         now = self._world.moment()
         admission = rules.admit_undo(command, job.effect, row, (action, effect), now)
@@ -155,7 +124,7 @@ class Participant:
             if self._cannot_tell(command):
                 return
             if command.key in self._world.ledger.undo_keys:
-                self._settle(job, command.key, RowStatus.OK, body=b"{}")
+                self.inbox.settle(job, command.key, RowStatus.OK, body=b"{}")
                 self._reply(command, Answer(Outcome.OK, ReplyEffect.REPLAYED))
                 return
             admission = rules.admit_undone(command, action, effect, now)
@@ -175,12 +144,12 @@ class Participant:
                     return
                 happened = world.ledger.applied(action.key)
                 status = RowStatus.OK if happened else RowStatus.CANCELLED
-                self._settle(job, action.key, status, body=_body(action.key))
+                self.inbox.settle(job, action.key, status, body=_body(action.key))
                 self._admit_undo(job)
             case rules.Tombstone():
                 world.marks["compensation before action"] += 1
                 if "no-tombstone" not in world.broken:
-                    self._settle(job, command.undoes or "", RowStatus.CANCELLED)
+                    self.inbox.settle(job, command.undoes or "", RowStatus.CANCELLED)
                 self._nothing_to_undo(job)
             case rules.NothingToUndo():
                 self._nothing_to_undo(job)
@@ -188,7 +157,7 @@ class Participant:
                 self._plain(command, admission)
 
     def _nothing_to_undo(self, job: Job) -> None:
-        self._settle(job, job.command.key, RowStatus.OK, effect=ReplyEffect.NONE, body=b"{}")
+        self.inbox.settle(job, job.command.key, RowStatus.OK, effect=ReplyEffect.NONE, body=b"{}")
         self._answer_or_die(job, Answer(Outcome.OK, ReplyEffect.NONE))
 
     def _plain(self, command: CommandMessage, admission: rules.Replay | rules.Refuse | rules.Busy) -> None:
@@ -218,8 +187,8 @@ class Participant:
         if job.effect is Effect.INBOX:
             self._start(job, self._finish_in_transaction)
             return
-        row = self._row(job.command.key)
-        self._claim(job, row)
+        row = self.inbox.row(job.command.key)
+        self.inbox.claim(job, row)
         self._start(job, self._take_effect)
 
     def _start(self, job: Job, finish: "object") -> None:
@@ -242,7 +211,7 @@ class Participant:
         if answer.settles:
             if answer.outcome is Outcome.OK:
                 self._effect(job)
-            self._remember(job, answer)
+            self.inbox.remember(job, answer)
         self._answer_or_die(job, answer)
 
     def _take_effect(self, job: Job) -> None:
@@ -259,9 +228,9 @@ class Participant:
                 answer = Answer(Outcome.RETRY, code="unavailable")
         self.running.discard(job.command.key)
         if answer.settles:
-            self._remember(job, answer)
+            self.inbox.remember(job, answer)
         else:
-            self._give_up(job.command.key)
+            self.inbox.give_up(job.command.key)
         self._answer_or_die(job, answer)
 
     def _decision(self, job: Job) -> Answer:
@@ -302,84 +271,6 @@ class Participant:
         self.running.discard(command.key)
         world.broker.command_again(command, RESTART_SECONDS)
         return True
-
-    # ----------------------------------------------------------------------------------------------------- inbox
-
-    def _row(self, key: str) -> InboxRow | None:
-        found = self.rows.get(key)
-        if found is None:
-            return None
-        row, forget_at = found
-        if forget_at <= self._world.moment():
-            self._world.marks["forgotten"] += 1
-            del self.rows[key]
-            return None
-        return row
-
-    def _claim(self, job: Job, stale: InboxRow | None) -> None:
-        world, command = self._world, job.command
-        until = world.moment() + timedelta(seconds=LEASE_SECONDS)
-        if "no-inbox" in world.broken:
-            return
-        if stale is not None:
-            world.marks["took over an interrupted run"] += 1
-            row, forget_at = self.rows[command.key]
-            self.rows[command.key] = (msgspec.structs.replace(row, lease_until=until), forget_at)
-            return
-        row = InboxRow(
-            key=command.key,
-            status=RowStatus.IN_PROGRESS,
-            command_type=command.type_name,
-            command_hash=rules.payload_hash(command.body),
-            command=command.body,
-            owner=command.message_id,
-            lease_until=until,
-        )
-        self.rows[command.key] = (row, self._forget_at(job))
-
-    def _give_up(self, key: str) -> None:
-        found = self.rows.get(key)
-        if found is not None and found[0].status is RowStatus.IN_PROGRESS:
-            self.rows[key] = (msgspec.structs.replace(found[0], lease_until=self._world.moment()), found[1])
-
-    def _remember(self, job: Job, answer: Answer) -> None:
-        if answer.outcome is Outcome.FAILED and "failed-not-stored" in self._world.broken:
-            self.rows.pop(job.command.key, None)
-            return
-        status = RowStatus.OK if answer.outcome is Outcome.OK else RowStatus.FAILED
-        self._settle(job, job.command.key, status, effect=answer.effect, body=answer.body, code=answer.code)
-        if job.unsettled is not None and answer.outcome is Outcome.OK:
-            self._settle(job, job.unsettled, RowStatus.CANCELLED)
-
-    def _settle(
-        self,
-        job: Job,
-        key: str,
-        status: RowStatus,
-        *,
-        effect: ReplyEffect = ReplyEffect.APPLIED,
-        body: bytes = b"",
-        code: str = "",
-    ) -> None:
-        if "no-inbox" in self._world.broken and status is RowStatus.OK:
-            return
-        before, command = self._row(key), job.command
-        own = key == command.key
-        row = InboxRow(
-            key=key,
-            status=status,
-            command_type=command.type_name if own else (before.command_type if before else None),
-            command_hash=rules.payload_hash(command.body) if own else (before.command_hash if before else None),
-            command=command.body if own else (before.command if before else None),
-            reply=body,
-            code=code,
-            effect=effect,
-        )
-        self.rows[key] = (row, self._forget_at(job))
-
-    def _forget_at(self, job: Job) -> datetime:
-        remembers = timedelta(seconds=20) if "forgets-early" in self._world.broken else job.remembers
-        return self._world.moment() + remembers
 
     # ----------------------------------------------------------------------------------------------------- reply
 

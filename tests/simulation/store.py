@@ -71,6 +71,8 @@ class Write(msgspec.Struct, frozen=True):
     state: SagaState
     wake_at: datetime | None
     """When to look at the latest."""
+    wake_read: datetime | None = None
+    """What the writer read in the column when it decided."""
 
 
 class Store:
@@ -157,11 +159,13 @@ class Store:
     def _wake_by(self, row: Row, write: Write) -> None:
         """`wake_at` is a lower bound, and what the writer read of it may be old: the earlier one stays, unless the
         writer holds the lease."""
-        wanted = write.wake_at
-        if isinstance(write.given, i.Tick) or write.state.terminal or row.wake_at is None:
+        wanted, read = write.wake_at, row.wake_at
+        if "stale-wake" in self._world.broken:
+            read = write.wake_read
+        if isinstance(write.given, i.Tick) or write.state.terminal or read is None:
             if wanted != row.wake_at:
                 self.wake(row, wanted)
-        elif wanted is not None and wanted < row.wake_at:
+        elif wanted is not None and wanted < read:
             self.wake(row, wanted)
 
     def wake(self, row: Row, when: datetime | None) -> None:

@@ -194,7 +194,6 @@ class _Author:
         remembers = timedelta(days=random.choice((8, 30)))
         body: dict[str, Expression] = {"order": ORDER, **self._maybe_reply()}
         command = _command(service, f"Do{path}", effect, remembers, failures=failures, body=body)
-        endless = self._no_timeouts and effect is not Effect.AT_MOST_ONCE  # its doubt is found by time alone
         undoable = kind is StepKind.COMPENSATABLE and random.random() < 0.92
         undo, undo_unknown = self._undo(path, service, remembers) if undoable else (None, None)
         step = Step(
@@ -205,7 +204,7 @@ class _Author:
             undo_unknown=undo_unknown,
             no_undo="is kept" if kind is StepKind.COMPENSATABLE and not undoable else None,
             retry=self._retry(forward=forward),
-            timeout=VERY_LONG if endless else timedelta(seconds=self._scale * random.choice((5, 30))),
+            timeout=VERY_LONG if self._no_timeouts else timedelta(seconds=self._scale * random.choice((5, 30))),
             within=None
             if forward or self._patient
             else timedelta(seconds=self._scale * random.choice((60, 600, 3_600))),

@@ -52,7 +52,6 @@ WANTED = (
             ("not-applied", "running"),
             ("not-applied", "compensating"),
             ("undo", "running"),
-            ("undo", "compensating"),
         )
     ),
     *(f"parked {code}" for code in ("exhausted", "in-doubt", "key-forgotten", "failed-after-pivot")),

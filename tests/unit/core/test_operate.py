@@ -30,31 +30,25 @@ def broke_off(case: Case, path: str) -> None:
 
 
 def parked_in_doubt(*, undone: bool = False) -> Case:
-    """`call` is at most once and its handler broke off; with `undone` the saga compensates and stands before its undo."""
+    """The service of the at-most-once `call` cannot tell whether it happened; with `undone` the saga is cancelled, and
+    the service cannot tell it to the undo either."""
     case = Case(plan(step("call", effect=Effect.AT_MOST_ONCE), step("charge")))
-    broke_off(case, "call")
     if undone:
-        case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
+        cancel(case)
+    case.answer(case.sent("call"), Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
     return case
 
 
-def test_at_most_once_is_not_repeated_after_it_broke_off() -> None:
-    """A handler that raised has tried: an at-most-once step goes to a person, never into a second run."""
-    case = parked_in_doubt()
-    assert case.state.parked["call"].code is ParkCode.IN_DOUBT
-    assert outstanding(case.plan, case.state) == []
+def cancel(case: Case) -> None:
+    case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
 
 
-def test_at_most_once_without_an_answer_is_asked_again_under_the_same_key() -> None:
-    """A lost command or reply is no doubt yet: the service looks the key up, and runs, answers again, or refuses."""
+def test_a_lost_answer_of_an_at_most_once_step_is_no_doubt() -> None:
+    """It is asked again under its key: its service knows whether it began; only a real doubt goes to a person."""
     case = Case(plan(step("call", effect=Effect.AT_MOST_ONCE)))
-    first = case.sent("call")
-    assert names(case.tick(31)) == ["AttemptEnded call"]
-    assert names(case.tick(10)) == ["CommandRepeated call"]
-    again = case.sent("call")
-    assert (again.key, again.body, again.attempt) == (first.key, first.body, 2)
-    case.answer(again, Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
-    assert case.state.parked["call"].code is ParkCode.IN_DOUBT
+    case.tick(31)
+    assert case.state.parked == {}
+    assert parked_in_doubt().state.parked["call"].code is ParkCode.IN_DOUBT
 
 
 def test_retry_of_a_doubt_is_refused() -> None:
@@ -92,8 +86,8 @@ def test_a_late_ok_ends_the_doubt_before_an_undo() -> None:
     """An answer that arrives while compensation stands at a doubt moves it on; no person is needed any more."""
     case = Case(plan(step("call", effect=Effect.AT_MOST_ONCE), step("charge")))
     command = case.sent("call")
-    broke_off(case, "call")
-    case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
+    cancel(case)
+    case.answer(case.sent("call"), Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
     assert case.state.parked["call"].kind is Kind.COMPENSATION
     events = case.answer(command, Outcome.OK, effect=ReplyEffect.APPLIED, body=b'{"id":"x"}')
     assert names(events) == ["StepSucceeded call", "CommandIssued call"]
@@ -104,10 +98,9 @@ def test_a_late_failed_ends_the_doubt_before_an_undo() -> None:
     """A definite refusal leaves nothing to undo and nothing to look at."""
     case = Case(plan(step("call", effect=Effect.AT_MOST_ONCE)))
     command = case.sent("call")
-    broke_off(case, "call")
-    case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
-    events = case.answer(command, Outcome.FAILED, code="Declined")
-    assert names(events) == ["StepFailed call", "SagaCompensated"]
+    cancel(case)
+    case.answer(case.sent("call"), Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
+    assert names(case.answer(command, Outcome.FAILED, code="Declined")) == ["StepFailed call", "SagaCompensated"]
 
 
 @pytest.mark.parametrize(
@@ -115,11 +108,10 @@ def test_a_late_failed_ends_the_doubt_before_an_undo() -> None:
     [
         (Verdict.APPLIED, ["StepReleased call", "StepSucceeded call", "CommandIssued call"]),
         (Verdict.NOT_APPLIED, ["StepReleased call", "StepFailed call", "SagaCompensated"]),
-        (Verdict.UNDO, ["StepReleased call", "CommandIssued call"]),
     ],
 )
 def test_a_doubt_before_an_undo(verdict: Verdict, expected: list[str]) -> None:
-    """Applied is undone as known, not-applied is passed over, undo is undone as unknown."""
+    """Applied is undone as known, not-applied is passed over."""
     case = parked_in_doubt(undone=True)
     assert names(case.when(resolve(case, "call", verdict, reply=b'{"id":"x"}'))) == expected
 
@@ -171,8 +163,8 @@ def test_cancel_waits_for_the_pivot_even_when_a_person_settles_it() -> None:
     """A cancel that takes effect if the pivot fails also does so when an operator says that it did not happen."""
     case = Case(plan(step("reserve"), step("book", K.PIVOT, effect=Effect.AT_MOST_ONCE)))
     case.ok("reserve")
-    broke_off(case, "book")
-    case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
+    case.answer(case.sent("book"), Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
+    cancel(case)
     assert case.state.phase is Phase.RUNNING
     events = case.when(resolve(case, "book", Verdict.NOT_APPLIED))
     assert names(events) == ["StepReleased book", "StepFailed book", "CompensationStarted", "CommandIssued reserve"]
@@ -181,14 +173,12 @@ def test_cancel_waits_for_the_pivot_even_when_a_person_settles_it() -> None:
 def test_an_undo_in_doubt_at_its_service_becomes_a_question_about_the_action() -> None:
     """Where the service cannot tell either, asking again is no way out: a person says what happened."""
     case = parked_in_doubt(undone=True)
-    case.when(resolve(case, "call", Verdict.UNDO))
-    undo = case.sent("call")
-    case.answer(undo, Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
-    assert case.state.parked["call"].code is ParkCode.IN_DOUBT
+    for verdict in (Verdict.RETRY, Verdict.UNDO):
+        assert objection(case.plan, case.state, resolve(case, "call", verdict)) is not None
     events = case.when(resolve(case, "call", Verdict.APPLIED, reply=b'{"id":"x"}'))
     assert names(events) == ["StepReleased call", "StepSucceeded call", "CommandIssued call"]
     again = case.sent("call")
-    assert (again.execution, again.undoes_outcome) == (undo.execution + 1, "ok")
+    assert (again.execution, again.undoes_outcome) == (2, "ok")
 
 
 def test_an_unknown_step_with_an_old_key_is_not_undone_blindly() -> None:
@@ -200,7 +190,7 @@ def test_an_unknown_step_with_an_old_key_is_not_undone_blindly() -> None:
     assert case.state.parked["charge"].code is ParkCode.KEY_FORGOTTEN
     assert outstanding(case.plan, case.state) == []
     refused = objection(case.plan, case.state, resolve(case, "charge", Verdict.UNDO))
-    assert "would undo nothing" in (refused or "")
+    assert "say applied or not-applied" in (refused or "")
     case.when(resolve(case, "charge", Verdict.APPLIED, reply=b'{"id":"x"}'))
     assert case.sent("charge").undoes_outcome == "ok"
 
@@ -255,8 +245,8 @@ def test_the_next_undo_waits_for_the_one_under_way() -> None:
     case = Case(plan(step("reserve"), call))
     case.ok("reserve")
     late = case.sent("call")
-    broke_off(case, "call")
-    case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
+    cancel(case)
+    case.answer(case.sent("call"), Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
     assert case.sent().path == "reserve"  # passed over: `call` waits for a person
     events = case.answer(late, Outcome.OK, effect=ReplyEffect.APPLIED, body=b'{"id":"x"}')
     assert names(events) == ["StepSucceeded call"]

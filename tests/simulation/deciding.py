@@ -1,0 +1,176 @@
+"""Load, screen, decide: what an orchestrator does between taking an input and committing it."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from saga.core import events as e
+from saga.core import inputs as i
+from saga.core import outstanding as core
+from saga.core import replies
+from saga.core.bounds import RESEND_AFTER
+from saga.core.decide import decide
+from saga.core.messages import CommandMessage
+from saga.core.plan import Plan
+from saga.core.state import SagaState
+from tests.simulation.store import Write
+from tests.simulation.work import Work, started
+
+if TYPE_CHECKING:
+    from tests.simulation.orchestrator import Orchestrator
+    from tests.simulation.world import World
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A saga as this process knows it."""
+
+    plan: Plan
+    state: SagaState
+    dispatched: int
+    wake_at: datetime | None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One decided input on its way into the store."""
+
+    work: Work
+    write: Write
+    after_version: int
+    """What is known to have been dispatched before."""
+
+
+class Deciding:
+    """Of one orchestrator, with its cache."""
+
+    def __init__(self, world: "World", owner: "Orchestrator") -> None:
+        self._world = world
+        self._owner = owner
+        self._cache: dict[str, Loaded] = {}
+        self.blind = world.random.random() < world.faults.blind_cache
+        """Whether the cache is believed without a look at the store."""
+
+    def forget(self, saga: str | None = None) -> None:
+        """One saga that lost a race, or everything: the process died."""
+        if saga is None:
+            self._cache = {}
+        else:
+            self._cache.pop(saga, None)
+
+    def keep(self, write: Write) -> None:
+        """What was just committed is the newest there is."""
+        row = self._world.store.rows[write.saga]
+        self._cache[write.saga] = Loaded(write.plan, write.state, row.dispatched, row.wake_at)
+
+    def load(self, saga: str) -> Loaded | None:
+        """A saga as it stands, or, with a blind cache, as it once stood."""
+        row = self._world.store.rows.get(saga)
+        if row is None:
+            return None
+        known = self._cache.get(saga)
+        if known is not None and self.blind:
+            return known
+        self._owner.heard_from_store()
+        if known is not None and row.version > known.state.version:
+            self._world.marks["tail read"] += 1
+        # The fold of the stored bytes is this very state: checked at the end of every run, where it costs less.
+        loaded = self._cache[saga] = Loaded(row.plan, row.state, row.dispatched, row.wake_at)
+        return loaded
+
+    def decide(self, work: Work) -> Entry | None:
+        """The commit an input leads to; None when there is nothing to write."""
+        if work.verb == "start":
+            return self._begin(work)
+        entry = self._decide_on(work, self.load(work.saga))
+        if entry is None and self.blind and "trusts-stale-cache" not in self._world.broken:
+            # An old state may only lead to a commit, which the store checks; nobody checks an acknowledgement.
+            self.blind = False
+            entry = self._decide_on(work, self.load(work.saga))
+            self.blind = True
+        return entry
+
+    def _decide_on(self, work: Work, loaded: Loaded | None) -> Entry | None:
+        if loaded is None:
+            return None
+        plan, state = loaded.plan, loaded.state
+        if work.reply is not None and (rejection := replies.screen(plan, state, work.reply)) is not None:
+            self._world.marks[f"turned away: {rejection.code}"] += 1
+            return None
+        given = work.given(self._owner.now(), loaded.dispatched, plan, state)
+        if given is None:
+            return None
+        decision = decide(plan, state, given)
+        if not decision.events:
+            self._world.marks[f"nothing follows: {work.verb}"] += 1
+            if work.verb == "tick":
+                self._look_again(loaded)
+            work.answered(self._world, "accepted", work.saga)
+            return None
+        after_version = 0 if isinstance(given, i.Resume) else loaded.dispatched
+        return Entry(work, self._write(loaded, given, decision.events, decision.state), after_version)
+
+    def _begin(self, work: Work) -> Entry | None:
+        world, ask = self._world, work.ask
+        assert ask is not None
+        saga = world.store.keys.get(ask.key)
+        if saga is not None and "no-unique-start" not in world.broken:
+            same = world.store.rows[saga].input == ask.input
+            world.marks["start again" if same else "start again, other bytes"] += 1
+            work.answered(world, "accepted" if same else "refused", saga)
+            return None
+        plan = world.workload.sagas[ask.plan_index].plan
+        given = started(world, ask, plan, self._owner.now())
+        decision = decide(plan, None, given)
+        wake_at = min(given.now + RESEND_AFTER, core.next_wake(plan, decision.state, given.now, 0) or given.now)
+        write = Write(
+            given.saga,
+            0,
+            plan,
+            ask.key,
+            e.encode(decision.events),
+            decision.events,
+            given,
+            self._owner.name,
+            decision.state,
+            wake_at,
+        )
+        return Entry(work, write, 0)
+
+    def _write(self, loaded: Loaded, given: i.Input, events: tuple[e.AnyEvent, ...], state: SagaState) -> Write:
+        wake_at = core.next_wake(loaded.plan, state, given.now, loaded.dispatched)
+        return Write(
+            state.saga,
+            loaded.state.version,
+            loaded.plan,
+            state.start_key,
+            e.encode(events),
+            events,
+            given,
+            self._owner.name,
+            state,
+            wake_at,
+            loaded.wake_at,
+        )
+
+    def _look_again(self, loaded: Loaded) -> None:
+        """A wake that found nothing due: send again what never arrived for certain, and set the alarm anew."""
+        now, state = self._owner.now(), loaded.state
+        row = self._world.store.rows[state.saga]
+        overdue = [
+            due.message
+            for due in core.outstanding(loaded.plan, state, loaded.dispatched)
+            if self._sent_at(state, due.message) + RESEND_AFTER <= now
+        ]
+        if overdue:
+            self._world.marks["re-dispatch"] += 1
+            self._owner.dispatch.publish(loaded.plan, state, loaded.dispatched)
+        self._world.store.rearm(row, state.version, core.next_wake(loaded.plan, state, now, loaded.dispatched))
+
+    def _sent_at(self, state: SagaState, message: CommandMessage) -> datetime:
+        step = state.steps[message.path]
+        execution = step.action if message.kind == "action" or step.undo is None else step.undo
+        return execution.sent_at
+
+    def cached(self, saga: str) -> Loaded | None:
+        """What this process believes of a saga now."""
+        return self._cache.get(saga)
