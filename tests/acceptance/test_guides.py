@@ -1,0 +1,122 @@
+"""The how-to guides, executed as printed against a real broker and a real database."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.acceptance.pages import blocks, commands
+from tests.acceptance.test_readme import SECONDS_MAX, environment
+from tests.servers import PostgresServer, PrivateRabbit
+
+DEPLOY = "docs/how-to/deploy.md"
+CALL = "docs/how-to/call-from-any-language.md"
+STORE, BROKER, PROCESSES, CALLER = blocks(DEPLOY, "sh")
+DATABASES = ("saga", "hotel", "airline")
+
+
+class Shell:
+    """A folder in which a guide is followed, with the addresses it prints replaced by real ones."""
+
+    def __init__(self, folder: Path, rabbit: PrivateRabbit, postgres: PostgresServer, names: dict[str, str]) -> None:
+        self.folder = folder
+        self._databases = {name: postgres.dsn_of(names[name]) for name in DATABASES}
+        self._rabbit = f"{rabbit.host}:{rabbit.port}"
+
+    def real(self, text: str) -> str:
+        """The text with addresses that exist here."""
+        for name, dsn in self._databases.items():
+            text = text.replace(f"postgres://postgres@db.example:5432/{name}", dsn)
+        return text.replace("rabbit.example:5672", self._rabbit)
+
+    def type(self, block: str) -> str:
+        """Follow a block; returns what was printed."""
+        done = subprocess.run(
+            ["bash", "-ec", self.real(block)],
+            cwd=self.folder,
+            env=environment(self.folder),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, postgres: PostgresServer, unique_name: str) -> Iterator[Shell]:
+    """Steps 1 to 3 of the deploy guide, followed; its processes run."""
+    (code,) = blocks("README.md", "python")
+    (tmp_path / "trip.py").write_text(code)
+    names = {name: f"{unique_name}_{name}" for name in DATABASES}
+    for name in names.values():
+        postgres.create_database(name)
+    processes: list[subprocess.Popen[bytes]] = []
+    with PrivateRabbit() as rabbit:
+        shell = Shell(tmp_path, rabbit, postgres, names)
+        shell.type(STORE)
+        export, imported = BROKER.rsplit("\n", 2)[0], commands(BROKER)[-1]
+        store = commands(STORE)[0]
+        shell.type(f"{store}\n{export}")
+        assert imported == "rabbitmqctl import_definitions broker.json"
+        rabbit.ctl("import_definitions", str(tmp_path / "broker.json"))
+        try:
+            with (tmp_path / "processes.log").open("wb") as log:
+                processes += [
+                    subprocess.Popen(
+                        ["bash", "-c", f"{shell.real(store)}; export SAGA_STORE; {_in_place(shell.real(line))}"],
+                        cwd=tmp_path,
+                        env=environment(tmp_path),
+                        stdout=log,
+                        stderr=log,
+                    )
+                    for line in commands(PROCESSES)
+                ]
+            _wait_for(tmp_path / "processes.log", " started", len(processes))
+            yield shell
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(40)
+    for name in names.values():
+        postgres.drop_database(name)
+
+
+def _in_place(line: str) -> str:
+    """`A=b saga …  &` as a shell that becomes that process."""
+    setting, command = line.removesuffix("&").split(" ", 1)
+    return f"export {setting}; exec {command}"
+
+
+def _wait_for(log: Path, words: str, count: int) -> None:
+    until = time.monotonic() + SECONDS_MAX
+    while log.read_text().count(words) < count:
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.05)
+
+
+@pytest.mark.timeout(240)
+def test_the_guides_work_as_printed(deployed: Shell) -> None:
+    """A trip goes through as deployed; then the bare AMQP caller starts, repeats, contradicts and cancels one."""
+    printed = deployed.type(f"{commands(STORE)[0]}\n{CALLER}")
+    assert msgspec.json.decode(printed.splitlines()[0])["status"] == "completed"
+
+    (code,) = blocks(CALL, "python")
+    (deployed.folder / "caller.py").write_text(code)
+    setting = commands(CALLER)[0]
+    said = deployed.type(f"{setting}\n{sys.executable} caller.py t-2 Rome").splitlines()
+    answers = [(line.split(" ", 1)[0], msgspec.json.decode(line.split(" ", 1)[1])) for line in said]
+    (wanted,) = blocks(CALL, "text")
+    assert [kind for kind, _ in answers] == [line.split()[0] for line in wanted.splitlines()]
+    (_, accepted), (_, ended), (_, again), (_, other), (_, late) = answers
+    assert ended == {"saga": accepted["saga"], "status": "completed", "output": {"room": 101, "seat": "7A"}}
+    assert (again["saga"], again["existing"]) == (accepted["saga"], True)
+    assert other["code"]
+    assert late["code"] == "ended"
