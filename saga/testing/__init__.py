@@ -49,6 +49,7 @@ from saga.testing.happenings import (
     undelivered,
 )
 from saga.testing.harness import Operator, Run, Services, begin, play
+from saga.testing.idempotent import Finding, NotIdempotent, Proven, assert_idempotent
 from saga.testing.network import CALM, ROUGH, Network
 from saga.testing.scripts import Unscripted
 
@@ -58,12 +59,15 @@ __all__ = [
     "Answer",
     "Answers",
     "Expected",
+    "Finding",
     "Given",
     "Happening",
     "Mishap",
     "Network",
+    "NotIdempotent",
     "NotPossible",
     "Operator",
+    "Proven",
     "RefusedCode",
     "Run",
     "Script",
@@ -74,6 +78,7 @@ __all__ = [
     "Verdict",
     "abandoned",
     "answered",
+    "assert_idempotent",
     "begin",
     "cancelled",
     "compensated",
