@@ -24,6 +24,7 @@ class Backlog:
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._in_flight = 0
+        self._ending = False
 
     @property
     def in_flight(self) -> int:
@@ -48,7 +49,10 @@ class Backlog:
     def add(self, works: Iterable[Work]) -> None:
         """Take these in."""
         for work in works:
-            (self._starts if isinstance(work.asks, StartMessage) else self._urgent).append(work)
+            if not isinstance(work.asks, StartMessage):
+                self._urgent.append(work)
+            elif not self._ending:
+                self._starts.append(work)
         self._arrived.set()
 
     def put_back(self, works: Sequence[Work]) -> None:
@@ -76,13 +80,15 @@ class Backlog:
         while self._starts or self._in_flight >= self._settings.max_in_flight:
             self._room.clear()
             try:
-                await asyncio.wait_for(self._room.wait(), patience_seconds)
+                async with asyncio.timeout(patience_seconds):  # not wait_for: in 3.11 it may swallow a cancellation
+                    await self._room.wait()
             except TimeoutError:
                 self.reset()
                 return
 
-    def drop_starts(self) -> None:
-        """Those not begun are left to the broker, which hands them to another orchestrator."""
+    def begin_no_more(self) -> None:
+        """Starts that were not begun are left to the broker, which hands them to another orchestrator."""
+        self._ending = True
         self._starts.clear()
         self.wake()
 

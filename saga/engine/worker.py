@@ -107,7 +107,8 @@ class Pause:
     async def wait(self, seconds: float) -> None:
         """Wait this long, or until told to stop."""
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):  # not wait_for: in 3.11 it may swallow a cancellation
+                await self._stopping.wait()
         except TimeoutError:
             return
 
@@ -159,7 +160,7 @@ class Orchestrator:
         """Ask `run` to drain and return. May be called from a signal handler."""
         self.health.draining = True
         self._stopping.set()
-        self._backlog.wake()
+        self._backlog.begin_no_more()
 
     async def _read(self, queue: str) -> None:
         await self._store_usable.wait()  # what could not be decided on is better left in its queue
@@ -271,7 +272,6 @@ class Orchestrator:
         for task in inward:
             task.cancel()
         await asyncio.gather(*inward, return_exceptions=True)
-        self._backlog.drop_starts()
         try:
             async with asyncio.timeout(self.settings.drain_seconds):
                 await asyncio.wait({deciding})

@@ -1,0 +1,61 @@
+"""One saga, for people."""
+
+import msgspec
+
+from saga.core.inputs import Pause
+from saga.core.messages import Outcome
+from saga.engine.lookup import describe
+from saga.engine.operate import operate
+from tests.unit.engine.rig import Rig
+
+
+async def test_a_saga_that_does_not_exist_is_none(rig: Rig) -> None:
+    """Nor what is no id at all."""
+    assert await describe(rig.store, rig.clock, "01930000-0000-7000-8000-00000000ffff") is None
+    assert await describe(rig.store, rig.clock, "order") is None
+
+
+async def test_every_step_and_every_reason(rig: Rig) -> None:
+    """What is done, what is open, what it waits for; the same words as the list."""
+    process = await rig.process()
+    await process.hop(await rig.start())
+    await process.hop(await rig.reply(await rig.command()))
+    row = await rig.row()
+    detail = await describe(rig.store, rig.clock, row.saga)
+    assert detail is not None
+    assert (detail.key, detail.name, detail.status, detail.version) == ("o1", "order", "running", 2)
+    assert [(step.path, step.state) for step in detail.steps] == [("reserve", "ok"), ("charge", "open")]
+    assert [wait.text for wait in detail.waits] == [row.wait_text]
+    assert detail.steps[0].action.effect == "applied"
+
+
+async def test_compensation_shows_what_is_being_undone(rig: Rig) -> None:
+    """The declined step failed, the one before it is being undone; then it is undone."""
+    process = await rig.process()
+    await process.hop(await rig.start())
+    await process.hop(await rig.reply(await rig.command()))
+    await process.hop(await rig.reply(await rig.command("charge-service"), Outcome.FAILED))
+    saga = (await rig.row()).saga
+    detail = await describe(rig.store, rig.clock, saga)
+    assert detail is not None
+    assert [(step.path, step.state) for step in detail.steps] == [("reserve", "undoing"), ("charge", "failed")]
+    await process.hop(await rig.reply(await rig.command()))
+    detail = await describe(rig.store, rig.clock, saga)
+    assert detail is not None
+    assert detail.steps[0].state == "undone"
+    assert detail.steps[0].undo is not None
+    assert (detail.phase, detail.waits) == ("compensated", ())
+    assert "Declined" in detail.because
+
+
+async def test_the_output_and_the_pause_are_shown(rig: Rig) -> None:
+    """As stable JSON."""
+    process = await rig.process()
+    await process.hop(await rig.start())
+    saga = (await rig.row()).saga
+    await operate(rig.store, rig.clock, saga, Pause(now=rig.clock.now(), actor="ada", reason="r"))
+    paused = await describe(rig.store, rig.clock, saga)
+    assert paused is not None
+    assert paused.paused
+    await process.hop(await rig.reply(await rig.command()))
+    assert msgspec.json.decode(msgspec.json.encode(paused))["waits"][0]["kind"] == "paused"
