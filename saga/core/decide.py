@@ -13,7 +13,7 @@ from saga.core.due import on_delivered, on_tick, on_undelivered
 from saga.core.evaluation import render
 from saga.core.evolve import begin, evolve, next_commit
 from saga.core.expression import EvaluationError, Expression
-from saga.core.outstanding import waits
+from saga.core.outstanding import has_reason
 from saga.core.plan import Plan
 from saga.core.replies import on_reply
 from saga.core.state import SagaState
@@ -57,7 +57,7 @@ def _follow(plan: Plan, state: SagaState, events: tuple[e.AnyEvent, ...], given:
         collected += more
     else:
         raise AssertionError(f"{state.saga}: the definition {plan.definition.name} never comes to rest")
-    assert state.terminal or waits(plan, state), f"{state.saga} stands still without a reason"
+    assert state.terminal or has_reason(plan, state), f"{state.saga} stands still without a reason"
     return Decision(tuple(collected), state)
 
 

@@ -1,15 +1,21 @@
 """Deterministic names: idempotency keys, attempt ids, trace and span ids. Two processes always derive the same."""
 
 import hashlib
+from functools import lru_cache
 
 from saga.core.messages import Kind
 
+REMEMBERED_MAX = 16_384
+"""Keys kept at hand: one is asked for again when its answer is screened and when it is sent again."""
 
+
+@lru_cache(maxsize=REMEMBERED_MAX)
 def idempotency_key(saga: str, path: str, kind: Kind, execution: int) -> str:
     """32 hex characters naming one execution: the same for every attempt (providers cap keys at 36 to 64)."""
     return _digest(saga, f"key\0{path}\0{kind}\0{execution}", 16)
 
 
+@lru_cache(maxsize=REMEMBERED_MAX)
 def attempt_id(key: str, attempt: int) -> str:
     """32 hex characters naming one sending: the command's `message_id`."""
     return _digest(key, f"attempt\0{attempt}", 16)

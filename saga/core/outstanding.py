@@ -120,6 +120,13 @@ def waits(plan: Plan, state: SagaState) -> list[Wait]:
     return found
 
 
+def has_reason(plan: Plan, state: SagaState) -> bool:
+    """Whether `waits` would find any: cheap enough to assert after every decision."""
+    if state.parked or state.paused_at is not None:
+        return True
+    return any(execution.waiting is not Waiting.NOTHING for _, execution in _open(plan, state))
+
+
 def _wait(step: Step, execution: Execution) -> Wait | None:
     what = step.path if execution.kind is Kind.ACTION else f"the undo of {step.path}"
     command = template_of(step, execution).type_name

@@ -57,5 +57,6 @@ def pursued(plan: Plan, state: SagaState, step: Step, execution: Execution) -> b
         return False
     if execution.kind is Kind.COMPENSATION:
         return True
-    given_up = any(scope.path in state.blocks for scope in plan.scopes[step.path])
-    return state.phase is Phase.RUNNING and not given_up
+    if state.phase is not Phase.RUNNING:
+        return False
+    return not (state.blocks and any(scope.path in state.blocks for scope in plan.scopes[step.path]))

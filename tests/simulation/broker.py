@@ -83,7 +83,8 @@ class Broker:
             world.marks["confirm lost"] += 1
             world.after(CONFIRM_TIMEOUT_SECONDS, result, "unknown")
         else:
-            world.after(0.005, result, "confirmed")
+            late = world.chance(faults.confirm_late)
+            world.after(world.random.random() * 60.0 if late else 0.005, result, "confirmed")
         if message.kind is Kind.ACTION and world.chance(faults.other_bytes):
             world.after(self._delay(), self._corrupt, message)
 

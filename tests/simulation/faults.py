@@ -34,6 +34,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
     # broker
     publish_lost: float = 0.0
     confirm_lost: float = 0.0
+    confirm_late: float = 0.0
     duplicate: float = 0.0
     redeliver: float = 0.0
     delay_seconds: float = 0.02
@@ -86,6 +87,7 @@ def _mixed(random: Random) -> Faults:
         heal_after_seconds=random.choice((10.0, 40.0, 120.0, 600.0)),
         publish_lost=_rate(random, 0.25),
         confirm_lost=_rate(random, 0.25),
+        confirm_late=_rate(random, 0.3),
         duplicate=_rate(random, 0.3),
         redeliver=_rate(random, 0.2),
         delay_seconds=random.choice((0.02, 0.5, 8.0, 40.0)),

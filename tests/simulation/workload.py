@@ -28,7 +28,7 @@ from saga.core.plan import Plan, plan_of
 from tests.simulation.faults import Faults, Regime
 
 SERVICES = ("alpha", "beta", "gamma")
-POOL = 4_096
+POOL = 2_048
 """Different definitions; more of them find little and cost their building."""
 STEPS_MOST = 8
 FAILURES = ("Declined", "Limit")
@@ -87,7 +87,7 @@ class Workload(msgspec.Struct, frozen=True):
         )
 
 
-@lru_cache(maxsize=2 * POOL)
+@lru_cache(maxsize=4 * POOL)
 def plan_number(number: int, patience: Patience) -> Plan:
     """The pool's definition of this number."""
     data = canonical(_Author(Random(number), patience).definition(number))

@@ -25,9 +25,10 @@ def at_end(world: "World", row: Row, shadow: Shadow) -> None:
         world.marks[f"ended {state.phase}"] += 1
         return
     reasons = waits(row.plan, state)
-    if world.drawn.regime is Regime.DEAD_SERVICE and any(
+    on_the_dead = any(
         row.plan.steps[wait.path].command.service == "beta" for wait in reasons if wait.path in row.plan.steps
-    ):
+    )
+    if world.drawn.regime is Regime.DEAD_SERVICE and (on_the_dead or state.paused_at is not None):
         world.marks["waits for a dead service"] += 1
         return
     if not state.parked:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from saga.core.plan import Plan
 
 
+DOUBTS = (e.ParkCode.IN_DOUBT, e.ParkCode.KEY_FORGOTTEN)
+
+
 class Act(msgspec.Struct):
     """The current execution of a step's action."""
 
@@ -40,6 +43,8 @@ class Shadow:
         self.undos: dict[str, Undo] = {}
         self.undone: set[str] = set()
         self.parked: dict[str, Kind] = {}
+        self.doubts: set[str] = set()
+        """Parked steps where the question is whether the action happened."""
         self.blocks: dict[str, str] = {}
         self.arms: dict[str, bool] = {}
         self.compensating = False
@@ -85,6 +90,10 @@ class Shadow:
         match event:
             case e.StepParked():
                 self.parked[event.path] = event.kind
+                self.doubts.discard(event.path)
+                undo = self.undos.get(event.path)
+                if event.code in DOUBTS and (undo is None or not undo.open):
+                    self.doubts.add(event.path)
             case e.StepReleased():
                 self.parked.pop(event.path, None)
             case e.ArmChosen():
@@ -135,7 +144,8 @@ class Shadow:
         if act.outcome is None:
             act.settled = self.clock
         act.outcome = outcome
-        self.parked.pop(path, None)
+        if path in self.parked and (self.parked[path] is Kind.ACTION or path in self.doubts):
+            del self.parked[path]
 
     def _close(self, path: str) -> None:
         self.parked.pop(path, None)
