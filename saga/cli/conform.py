@@ -2,13 +2,14 @@
 
 import asyncio
 import shlex
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
-from saga.cli.main import settings_of
+from saga.cli.main import EXIT_FAILED, settings_of
 
 PATIENCE_SECONDS = 10.0
 
@@ -57,7 +58,7 @@ def conform(ctx: click.Context, /, command: str, output: str, restart: str | Non
         _print(findings)
     broken = [finding for finding in findings if finding.verdict is Verdict.BROKEN]
     if broken:
-        raise click.exceptions.Exit(1)
+        sys.exit(EXIT_FAILED)
 
 
 def _bytes(given: str | None) -> bytes | None:
