@@ -77,6 +77,13 @@ async def shared_broker(services: Iterable[str], folder: Path) -> AsyncIterator[
         await shared.close()
 
 
+async def apply_topology(url: str, services: Iterable[str]) -> list[str]:
+    """Declare what is missing on a broker; returns what is left to do by hand. Raises Unavailable."""
+    from saga.adapters.rabbitmq.topology import apply
+
+    return await apply(url, wanted_topology(services))
+
+
 def engine_settings(settings: Settings) -> EngineSettings:
     """What of the settings the engine needs."""
     return EngineSettings(max_in_flight=settings.max_in_flight, gateways=frozenset(settings.gateways))

@@ -19,38 +19,53 @@ from saga.cli.dev import command_name
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder that everything is kept in [default: a new one among the temporary files].",
 )
-def demo(state: Path | None) -> None:
+@click.option("--amqp", help="Play over this RabbitMQ, in a vhost for the demo alone: amqp://user:password@host/vhost.")
+@click.option(
+    "--postgres", help="And this PostgreSQL, in a database for the demo alone: postgres://user@host/database."
+)
+def demo(state: Path | None, amqp: str | None, postgres: str | None) -> None:
     """Watch three orders: one goes through, one is undone in reverse, one survives kill -9 and is charged once.
 
-    Nothing to install: a process of its own runs everything over SQLite and an in-memory broker. Each line is a stored
-    event. Exit code 0 only if the ledgers of the services say what the timeline shows.
+    Nothing to install: a process of its own runs everything over SQLite and an in-memory broker. With --amqp and
+    --postgres each part is a process of its own over real servers. Each line is a stored event. Exit code 0 only if
+    the ledgers of the services say what the timeline shows.
     """
     from saga.demo.screen import Screen
 
+    if (amqp is None) != (postgres is None):
+        raise click.UsageError("--amqp and --postgres go together. Fix: give both, or neither")
     folder = state or Path(tempfile.mkdtemp(prefix="saga-demo-"))
-    shown = asyncio.run(_demo(folder, Screen(sys.stdout, os.environ)))
-    store = f"--store sqlite:///{shlex.quote(str(folder.absolute() / 'saga.sqlite'))}"
+    shown, store = asyncio.run(_demo(folder, amqp, postgres, Screen(sys.stdout, os.environ)))
     name = command_name()
-    click.echo(f"\neverything is kept in {folder}; nothing runs any more. Next:")
-    click.echo(f"  {name} {store} list")
-    click.echo(f"  {name} {store} show {shown.sagas[1]}")
-    click.echo(f"  {name} {store} history {shown.sagas[2]}")
+    saga = f"{name} --store {shlex.quote(store)}"
+    kept = "everything is" if amqp is None else "logs and the books of the outside world are"
+    click.echo(f"\n{kept} kept in {folder}; nothing runs any more. Next:")
+    click.echo(f"  {saga} list")
+    click.echo(f"  {saga} show {shown.sagas[1]}")
+    click.echo(f"  {saga} history {shown.sagas[2]}")
     click.echo(f"  {name} dev                    # the same shop, for you to send orders to")
     if not shown.is_true:
         raise click.ClickException("the ledgers do not say what was shown; see the lines marked above")
 
 
-async def _demo(folder: Path, screen: Any) -> Any:
+async def _demo(folder: Path, amqp: str | None, postgres: str | None, screen: Any) -> tuple[Any, str]:
     from saga.bootstrap import IDS
     from saga.demo import reference
     from saga.demo.play import play
+    from saga.demo.servers import ManyProcesses
     from saga.demo.town import OneProcess
     from saga.embedded import place_in
 
     reference.make_importable()
-    town = OneProcess(place_in(folder))
+    place = place_in(folder)
+    if amqp is None or postgres is None:
+        town: OneProcess | ManyProcesses = OneProcess(place)
+    else:
+        town = ManyProcesses(place.folder, amqp=amqp, postgres=postgres)
     try:
         await town.open()
-        return await play(town, screen, IDS.message()[:6])
+        if isinstance(town, ManyProcesses):
+            screen.say("  ".join(f"{name} {pid}" for name, pid in town.processes().items()), "dim")
+        return await play(town, screen, IDS.message()[:6]), town.store
     finally:
         await town.close()

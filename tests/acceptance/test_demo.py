@@ -57,6 +57,22 @@ def test_the_commands_it_ends_with_work(tmp_path: Path) -> None:
         assert looked.stdout
 
 
+def test_the_demo_plays_over_real_servers(tmp_path: Path, vhost: str, database: str) -> None:
+    """The same three acts over RabbitMQ and PostgreSQL, each part a process of its own."""
+    shown = run("demo", "--state", str(tmp_path / "state"), "--amqp", vhost, "--postgres", database)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    names = ["carrier", "mailsink", "inventory", "payments", "shipping", "notifications", "orchestrator"]
+    assert re.findall(r"([a-z]+) \d+", shown.stdout.splitlines()[0]) == names
+    assert "the charge ran 2 times; the payments ledger has 1 charge of 42.00" in shown.stdout
+
+
+def test_a_demo_over_half_of_the_servers_is_refused() -> None:
+    """RabbitMQ without PostgreSQL is a mistake that is named."""
+    refused = run("demo", "--amqp", "amqp://guest:guest@127.0.0.1/nowhere")
+    assert refused.returncode == 2
+    assert "--amqp and --postgres go together" in refused.stderr
+
+
 @pytest.mark.timeout(90)
 def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     """Interrupted in the middle, the demo ends soon and so do its processes; the folder is free again."""
