@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import lru_cache
 
 import msgspec
@@ -175,8 +176,8 @@ class MemoryBus:
         self._subscriptions.append(subscription)
         return subscription
 
-    async def declare_results(self, client: str) -> tuple[str, str]:
-        """Make a caller's own queue; returns its name and its `reply_to`."""
+    async def declare_results(self, client: str, *, kept: timedelta = timedelta.max) -> tuple[str, str]:  # noqa: ARG002
+        """Make a caller's own queue; returns its name and its `reply_to`. It is kept as long as the process lives."""
         queue, reply_to = result_queue(self._user, client), result_key(self._user, client)
         self._broker.apply(Topology(queues=(Queue(queue),), bindings=(Binding(RESULTS, queue, reply_to),)))
         return queue, reply_to

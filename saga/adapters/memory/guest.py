@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -68,8 +69,9 @@ class GuestBus:
         self._subscriptions.append(subscription)
         return subscription
 
-    async def declare_results(self, client: str) -> tuple[str, str]:
-        """Make a caller's own queue; returns its name and its `reply_to`. Raises Unavailable."""
+    async def declare_results(self, client: str, *, kept: timedelta = timedelta.max) -> tuple[str, str]:  # noqa: ARG002
+        """Make a caller's own queue; returns its name and its `reply_to`. It is kept as long as the other process
+        lives. Raises Unavailable."""
         frames, welcome = await greeted(self._path, Hello(self._user, client=client))
         frames.close()
         self._clients[welcome.results_queue] = client

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 from saga.adapters.rabbitmq.consuming import RabbitSubscription
 from saga.adapters.rabbitmq.link import Link
@@ -62,15 +63,17 @@ class RabbitBus:
         self._subscriptions = [one for one in self._subscriptions if not one.closed] + [subscription]
         return subscription
 
-    async def declare_results(self, client: str) -> tuple[str, str]:
+    async def declare_results(
+        self, client: str, *, kept: timedelta = timedelta(milliseconds=RESULTS_EXPIRE_MS)
+    ) -> tuple[str, str]:
         """Make a caller's own queue; returns its name, to consume, and its `reply_to`.
 
-        Idempotent: the same client finds its waiting answers. It expires when nobody reads it for a day. Raises
-        Unavailable.
+        Idempotent: the same client finds its waiting answers. The queue expires when nobody reads it for as long as
+        `kept`, which must stay the same as long as the queue lives. Raises Unavailable.
         """
         user = self._publish_link.user
         queue, reply_to = result_queue(user, client), result_key(user, client)
-        await declare_results(self._publish_link, queue, reply_to, RESULTS, RESULTS_EXPIRE_MS)
+        await declare_results(self._publish_link, queue, reply_to, RESULTS, kept // timedelta(milliseconds=1))
         return queue, reply_to
 
     async def close(self) -> None:

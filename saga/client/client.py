@@ -1,0 +1,207 @@
+"""The client: everything a caller does.
+
+Everything here over AMQP can be done with a bare AMQP client; `docs/how-to/call-from-any-language.md` shows it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from saga.client.answers import Ended, Started, ended
+from saga.client.correspondence import CallerBus, Correspondence
+from saga.core.messages import CancelMessage, StartMessage
+from saga.define import Definition
+from saga.ports import HistoryRow, Ids, Lookup, SagaFilter, SagaRow
+from saga.wire import cancel_to_wire, start_to_wire
+
+I = TypeVar("I")  # noqa: E741 - the input
+O = TypeVar("O")  # noqa: E741 - the output
+
+HALF_A_MINUTE = timedelta(seconds=30)
+FIVE_MINUTES = timedelta(minutes=5)
+A_DAY = timedelta(days=1)
+
+
+class Client:
+    """Asks the engine, on behalf of one broker user.
+
+    `name` tells this client's answers from those of others under the same user: two that run at once need two names,
+    or they take each other's answers. Keep it the same over restarts to find answers that came meanwhile; nobody
+    reading them, they are kept for `answers_kept`. `lookup` (the store) is only needed for `get`, `history` and
+    `list`.
+    """
+
+    def __init__(
+        self, bus: CallerBus, ids: Ids, *, name: str, lookup: Lookup | None = None, answers_kept: timedelta = A_DAY
+    ) -> None:
+        self._ids = ids
+        self._lookup = lookup
+        self._letters = Correspondence(bus, name, answers_kept)
+
+    @overload
+    async def start(
+        self,
+        definition: Definition[I, O],
+        given: I,
+        *,
+        key: str | None = None,
+        version: int | None = None,
+        actor: str | None = None,
+        within: timedelta = ...,
+    ) -> Started[O]: ...
+    @overload
+    async def start(
+        self,
+        definition: str,
+        given: object,
+        *,
+        key: str | None = None,
+        version: int | None = None,
+        actor: str | None = None,
+        within: timedelta = ...,
+    ) -> Started[msgspec.Raw]: ...
+    async def start(
+        self,
+        definition: Definition[Any, Any] | str,
+        given: object,
+        *,
+        key: str | None = None,
+        version: int | None = None,
+        actor: str | None = None,
+        within: timedelta = HALF_A_MINUTE,
+    ) -> Started[Any]:
+        """Start a saga, repeating the same message until the engine accepts it.
+
+        The same key (or, without one, the definition's own business key) with the same input is the same saga. `given`
+        is the input, or its JSON bytes. Raises Refused, and TimeoutError when nobody answered: then it is not known
+        whether the saga exists, and calling again with the same key is safe.
+        """
+        await self._letters.open()
+        message_id = self._ids.message()
+        message = StartMessage(
+            name=definition if isinstance(definition, str) else definition.name,
+            version=version if isinstance(definition, str) or version is not None else definition.version,
+            start_key=f"m:{message_id}" if key is None else f"k:{key}",
+            input=given if isinstance(given, bytes) else msgspec.json.encode(given),
+            message_id=message_id,
+            reply_to=self._letters.reply_to,
+            actor=actor,
+        )
+        answer = await self._letters.ask(start_to_wire(message), f"the start of {message.name}", within)
+        return Started(answer.saga, answer.existing, definition, message)
+
+    async def result(self, started: Started[O], *, within: timedelta = FIVE_MINUTES) -> Ended[O]:
+        """Wait until a saga has ended; after a restart of the caller, `start` it again to get here.
+
+        Raises TimeoutError when it has not ended by then; the saga goes on, and the same call finds it.
+        """
+        await self._letters.open()
+        what = f"{started.message.name} {started.saga}"
+        answer = await self._letters.end(start_to_wire(started.message), what, within)
+        return ended(started.definition, answer)  # type: ignore[return-value]  # a name is Started[Raw]
+
+    @overload
+    async def run(
+        self,
+        definition: Definition[I, O],
+        given: I,
+        *,
+        key: str | None = None,
+        version: int | None = None,
+        within: timedelta = ...,
+    ) -> Ended[O]: ...
+    @overload
+    async def run(
+        self,
+        definition: str,
+        given: object,
+        *,
+        key: str | None = None,
+        version: int | None = None,
+        within: timedelta = ...,
+    ) -> Ended[msgspec.Raw]: ...
+    async def run(
+        self,
+        definition: Definition[Any, Any] | str,
+        given: object,
+        *,
+        key: str | None = None,
+        version: int | None = None,
+        within: timedelta = FIVE_MINUTES,
+    ) -> Ended[Any]:
+        """Start a saga and wait until it has ended: `start`, then `result`.
+
+        Raises Refused, and TimeoutError when it has not ended by then; the saga goes on, and the same call finds it.
+        """
+        begun = asyncio.get_running_loop().time()
+        started = await self.start(definition, given, key=key, version=version, within=within)
+        left = within - timedelta(seconds=asyncio.get_running_loop().time() - begun)
+        return await self.result(started, within=left)
+
+    async def cancel(
+        self, saga: str, reason: str, *, actor: str | None = None, within: timedelta = HALF_A_MINUTE
+    ) -> None:
+        """Compensate what a saga did and end it. Raises Refused (`too-late`, `ended`, `unknown-saga`), TimeoutError."""
+        await self._cancel(self._wish(reason, actor, saga=saga), within)
+
+    async def cancel_by_key(
+        self,
+        definition: Definition[Any, Any] | str,
+        key: str,
+        reason: str,
+        *,
+        actor: str | None = None,
+        within: timedelta = HALF_A_MINUTE,
+    ) -> None:
+        """As `cancel`, for a saga known by its business key."""
+        name = definition if isinstance(definition, str) else definition.name
+        await self._cancel(self._wish(reason, actor, name=name, key=key), within)
+
+    async def get(self, saga: str) -> SagaRow | None:
+        """A saga as its row shows it, or None. Reads the store."""
+        found = await self._store().sagas(SagaFilter(ids=(saga,), limit=1))
+        return found[0] if found else None
+
+    async def history(self, saga: str, after: int = 0) -> Sequence[HistoryRow]:
+        """A saga's commits after a version, a page at a time. Reads the store."""
+        return await self._store().history(saga, after)
+
+    async def list(self, where: SagaFilter | None = None) -> Sequence[SagaRow]:
+        """Sagas, newest first. Reads the store."""
+        return await self._store().sagas(where or SagaFilter())
+
+    async def close(self) -> None:
+        """Stop listening. The bus stays open: it is the caller's."""
+        await self._letters.close()
+
+    def _store(self) -> Lookup:
+        if self._lookup is None:
+            raise TypeError("this client has no store to read from. Fix: Client(bus, ids, name=..., lookup=store)")
+        return self._lookup
+
+    def _wish(
+        self,
+        reason: str,
+        actor: str | None,
+        *,
+        saga: str | None = None,
+        name: str | None = None,
+        key: str | None = None,
+    ) -> CancelMessage:
+        return CancelMessage(
+            saga=saga,
+            name=name,
+            business_key=key,
+            message_id=self._ids.message(),
+            reason=reason,
+            actor=actor,
+        )
+
+    async def _cancel(self, wish: CancelMessage, within: timedelta) -> None:
+        await self._letters.open()
+        wish = msgspec.structs.replace(wish, reply_to=self._letters.reply_to)
+        which = wish.saga or f"{wish.name} {wish.business_key}"
+        await self._letters.ask(cancel_to_wire(wish), f"the cancel of {which}", within)

@@ -1,0 +1,151 @@
+"""Asking and hearing: a question is sent again until it is answered, and an answer finds whoever asked."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from datetime import timedelta
+from typing import Protocol
+
+from saga.client.answers import Refused
+from saga.core.errors import ProtocolViolation, Unavailable
+from saga.core.messages import ResultKind, ResultMessage
+from saga.ports import Bus, Delivery, MissingQueue, Outgoing, Subscription
+from saga.wire import result_from_wire
+
+log = logging.getLogger("saga.client")
+
+REPEAT_FIRST_SECONDS = 1.0
+REPEAT_MAX_SECONDS = 15.0
+UNREAD_ENDINGS_MAX = 10_000
+"""Ends nobody has asked for yet. One that is dropped is told again when somebody asks."""
+DEAF_SECONDS = 1.0
+
+
+class CallerBus(Bus, Protocol):
+    """A bus on which a caller can have a queue of its own for answers."""
+
+    async def declare_results(self, client: str, *, kept: timedelta = ...) -> tuple[str, str]:
+        """Make the queue, if it is not there; returns its name and the `reply_to` that leads to it. Unread for as
+        long as `kept` it goes away. Raises Unavailable."""
+        ...
+
+
+class Correspondence:
+    """One client's questions and answers. Open it before asking."""
+
+    def __init__(self, bus: CallerBus, client: str, kept: timedelta) -> None:
+        self._bus = bus
+        self._client = client
+        self._kept = kept
+        self._opening = asyncio.Lock()
+        self._subscription: Subscription | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._answers: dict[str, asyncio.Future[ResultMessage]] = {}
+        self._ends: dict[str, asyncio.Future[ResultMessage]] = {}
+        self._unread: OrderedDict[str, ResultMessage] = OrderedDict()
+        self.reply_to = ""
+        """Where answers are to be sent; set by `open`."""
+
+    async def open(self) -> None:
+        """Listen, if not yet; any number of callers may ask for it at once. Raises Unavailable."""
+        async with self._opening:
+            if self._listening is not None and not self._listening.done():
+                return
+            queue, self.reply_to = await self._bus.declare_results(self._client, kept=self._kept)
+            self._subscription = await self._bus.consume(queue, prefetch=100)
+            self._listening = asyncio.create_task(self._hear(self._subscription), name=f"answers of {self._client}")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            await subscription.close()
+
+    async def ask(self, question: Outgoing, what: str, within: timedelta) -> ResultMessage:
+        """Send, and send the same again, until it is accepted. Raises Refused, and TimeoutError when nobody
+        answered."""
+        answer = self._answers.setdefault(question.message_id, asyncio.get_running_loop().create_future())
+        last = "nothing could be sent"
+        pause = REPEAT_FIRST_SECONDS
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                while not answer.done():
+                    (sent,) = await self._bus.publish([question])
+                    if sent.outcome == "refused":
+                        raise Refused("refused-by-broker", sent.detail)
+                    last = f"the broker said: {sent.outcome}. {sent.detail}".strip()
+                    await asyncio.wait({answer}, timeout=pause)
+                    pause = min(pause * 2, REPEAT_MAX_SECONDS)
+        except TimeoutError:
+            raise TimeoutError(
+                f"no answer to {what} within {within.total_seconds():g} s; {last} "
+                "Whether it was taken is not known. Fix: see that `saga run` is ready, then ask the same again"
+            ) from None
+        finally:
+            self._answers.pop(question.message_id, None)
+        if answer.result().kind is ResultKind.REFUSED:
+            raise Refused(answer.result().code, answer.result().reason)
+        return answer.result()
+
+    async def end(self, question: Outgoing, what: str, within: timedelta) -> ResultMessage:
+        """Wait for the end of what this start began. A lost answer is asked for again: the same start says how its
+        saga ended. Raises TimeoutError."""
+        message_id = question.message_id
+        end = self._ends.setdefault(message_id, asyncio.get_running_loop().create_future())
+        if (unread := self._unread.pop(message_id, None)) is not None and not end.done():
+            end.set_result(unread)
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                while not end.done():
+                    await asyncio.wait({end}, timeout=REPEAT_MAX_SECONDS)
+                    if not end.done():
+                        await self._bus.publish([question])
+        except TimeoutError:
+            raise TimeoutError(
+                f"{what} has not ended within {within.total_seconds():g} s; it goes on. "
+                "Fix: ask again, or see why it waits with `saga show`"
+            ) from None
+        finally:
+            self._ends.pop(message_id, None)
+        return end.result()
+
+    async def _hear(self, subscription: Subscription) -> None:
+        while True:
+            try:
+                deliveries = await subscription.receive()
+                for delivery in deliveries:
+                    self._heard(delivery)
+                await subscription.settle(deliveries)
+            except MissingQueue:
+                await self._declare_again()
+            except Unavailable as error:
+                log.debug("cannot hear", extra={"reason": str(error)})
+                await asyncio.sleep(DEAF_SECONDS)
+
+    async def _declare_again(self) -> None:
+        """A broker that lost everything lost this queue too, and nobody else will make it."""
+        try:
+            await self._bus.declare_results(self._client, kept=self._kept)
+        except Unavailable as error:
+            log.debug("cannot declare the queue for answers", extra={"reason": str(error)})
+            await asyncio.sleep(DEAF_SECONDS)
+
+    def _heard(self, delivery: Delivery) -> None:
+        try:
+            answer = result_from_wire(delivery)
+        except ProtocolViolation as violation:
+            log.warning("not an answer", extra={"reason": str(violation)})
+            return
+        ended = answer.kind is ResultKind.ENDED
+        waiting = (self._ends if ended else self._answers).get(answer.in_reply_to)
+        if waiting is not None:
+            if not waiting.done():
+                waiting.set_result(answer)
+        elif ended:
+            self._unread[answer.in_reply_to] = answer
+            while len(self._unread) > UNREAD_ENDINGS_MAX:
+                self._unread.popitem(last=False)
