@@ -94,7 +94,7 @@ def of_callers(sagas: Sequence[str]) -> JSON:
     }
     found["events"] = {
         "address": "{saga}.{moment}",
-        "title": "what became of sagas, at least once",
+        "title": "what became of sagas; reserved",
         "parameters": {"saga": {"description": "Name of the definition."}, "moment": {"enum": list(MOMENTS)}},
         "bindings": _routed(names.EXCHANGE_EVENTS),
     }
