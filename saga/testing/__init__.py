@@ -23,6 +23,7 @@ from saga.testing.answers import (
     stuck,
     twice,
 )
+from saga.testing.coverage import Coverage, Ending, compensation_coverage
 from saga.testing.expected import (
     Expected,
     compensated,
@@ -58,6 +59,8 @@ __all__ = [
     "ROUGH",
     "Answer",
     "Answers",
+    "Coverage",
+    "Ending",
     "Expected",
     "Finding",
     "Given",
@@ -83,6 +86,7 @@ __all__ = [
     "cancelled",
     "compensated",
     "compensating",
+    "compensation_coverage",
     "completed",
     "event",
     "failed",

@@ -19,6 +19,7 @@ from saga.define import Definition
 from saga.engine.operate import NotPossible
 from saga.testing.answers import Answers, Sent
 from saga.testing.engine import Engine, spell
+from saga.testing.laws import broken_laws
 from saga.testing.network import CALM, Flights, Network
 from saga.testing.scripts import Scripts
 from saga.testing.story import BEGIN, Story, start_of
@@ -143,6 +144,11 @@ class Run(Generic[O]):
     def standing(self) -> tuple[str, ...]:
         """Steps whose effects stand in the world, whatever the saga believes, in the order in which they were done."""
         return self._engine.world.standing
+
+    def broken_laws(self) -> list[str]:
+        """What must hold of every run and does not, in words: the undo law, its order, nothing done twice."""
+        engine = self._engine
+        return broken_laws(engine.story.plan, engine.state, self.events, engine.world)
 
     def sent(self, kind: type[C]) -> list[C]:
         """The commands of a class, in the order in which they were asked for, each execution once."""

@@ -53,13 +53,13 @@ class Scripts:
         return taken
 
     def _use_up(self, left: list[One], taken: Mishap) -> None:
-        if taken.times is None:
+        if not callable(left[0]) and taken.times is None:
             return
-        if taken.times > 1:
-            left[0] = msgspec.structs.replace(taken, times=taken.times - 1)
+        if not callable(left[0]) and (taken.times or 0) > 1:
+            left[0] = msgspec.structs.replace(taken, times=(taken.times or 0) - 1)
         elif len(left) > 1:
             del left[0]
-        elif taken != Mishap(answer=taken.answer):
+        elif not callable(left[0]):
             left[0] = taken.answer
 
 

@@ -37,13 +37,17 @@ class World:
         self._plan = plan
         self._rows: dict[str, InboxRow] = {}
         self._standing: dict[str, Applied] = {}
-        self.done_count: dict[str, int] = {}
-        """How often each key was done: more than once is what must never be."""
+        self._done: dict[str, list[str]] = {}
+        """The step's path by key, once for each time it was done."""
 
     @property
     def standing(self) -> tuple[str, ...]:
         """Steps whose effects stand, in the order in which they were done."""
         return tuple(applied.path for applied in self._standing.values())
+
+    def done_again(self) -> list[tuple[str, int]]:
+        """Steps that were done more than once under one key, and how often: what must never be."""
+        return [(paths[0], len(paths)) for paths in self._done.values() if len(paths) > 1]
 
     def handle(self, command: CommandMessage, answer: Answer, now: datetime) -> ReplyMessage | None:
         """One delivery. Raises TypeError for a script that lacks a reply it needs."""
@@ -105,7 +109,7 @@ class World:
         """A repeat under the same key changes nothing: the effect of the command promises that."""
         if step.command.effect is not Effect.READ_ONLY and command.key not in self._standing:
             self._standing[command.key] = Applied(step.path, command.key, reply)
-            self.done_count[command.key] = self.done_count.get(command.key, 0) + 1
+            self._done.setdefault(command.key, []).append(step.path)
 
     def _leave_open(self, step: Step, command: CommandMessage, answer: Answer) -> None:
         """The handler ended without a definite answer: what its effect leaves behind."""
