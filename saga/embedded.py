@@ -34,6 +34,10 @@ class FolderTaken(SagaError):
     """Another process lives in the folder."""
 
 
+class FolderUnusable(SagaError):
+    """The folder cannot be made or written to."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """The folder of a process, and the addresses in it. Make it with `place_in`."""
 
@@ -62,10 +66,16 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 def place_in(folder: Path) -> Place:
-    """Make the folder, if it is not there, so that nobody else may look into it and no repository takes it up."""
+    """Make the folder, if it is not there, so that nobody else may look into it and no repository takes it up.
+
+    Raises FolderUnusable.
+    """
     folder = folder.absolute()
-    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    (folder / ".gitignore").write_text("*\n")
+    try:
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text("*\n")
+    except OSError as error:
+        raise FolderUnusable(f"{folder} cannot be used: {error.strerror}. Fix: name another --state") from None
     return Place(folder)
 
 

@@ -14,7 +14,7 @@ import pytest
 from contracts.inventory import ReleaseStock, ReserveStock
 from saga.bootstrap import CLOCK, IDS, open_bus, open_store
 from saga.client import Client
-from saga.embedded import FolderTaken, Parts, Place, claimed, live, place_in
+from saga.embedded import FolderTaken, FolderUnusable, Parts, Place, claimed, live, place_in
 from saga.engine.lookup import describe
 from saga.participant import Participant
 from saga.ports import SagaFilter, Unavailable
@@ -131,6 +131,13 @@ def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
         other.kill()
     with claimed(place):
         assert int((tmp_path / "lock").read_text()) > 0
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    """Before anything is started, with the way out."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FolderUnusable, match=r"file/state cannot be used: .* Fix: name another --state"):
+        place_in(tmp_path / "file" / "state")
 
 
 async def test_two_participants_of_one_name_are_refused(tmp_path: Path) -> None:
