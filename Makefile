@@ -19,7 +19,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv: $(STAMP) ## create .venv from requirements.lock and install the project into it
@@ -65,9 +65,25 @@ sim: $(STAMP) ## simulate: SEED= repeats one run, RUNS= tries that many new seed
 chaos: servers $(STAMP) ## real processes, real servers, kill -9: the long acceptance run
 	$(BIN)/python -m tests.acceptance.orders $(ARGS)
 
+# The peer brings a database toolkit of its own: it never shares an environment with ours.
+PEERS := $(VENV)/peers
+PEERS_LOCK := tests/bench/dbos/requirements.lock
+
+$(PEERS)/dbos/.installed: $(PEERS_LOCK) $(STAMP)
+	test -x $(PEERS)/dbos/bin/python || $(PYTHON) -m venv $(PEERS)/dbos
+	$(PEERS)/dbos/bin/python -m pip install --quiet --require-hashes --requirement $(PEERS_LOCK)
+	@touch $@
+
 .PHONY: bench
-bench: servers $(STAMP) ## benchmarks, side by side with the bare transport
+bench: servers $(STAMP) $(PEERS)/dbos/.installed ## the engine beside DBOS Transact and beside the bare transport
 	$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: lock-bench
+lock-bench: $(STAMP) ## resolve the lock of the benchmarks' peer again
+	$(BIN)/uv pip compile $(PEERS_LOCK:.lock=.in) --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
+		--no-config --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock-bench" \
+		--output-file $(PEERS_LOCK)
+	@! grep -nE '://|^-|file:' $(PEERS_LOCK) || { echo "$(PEERS_LOCK) names a place" >&2; exit 1; }
 
 .PHONY: demo
 demo: $(STAMP) ## the demo, nothing to install

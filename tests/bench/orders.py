@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import os
 import platform
-import statistics
 import tempfile
 import time
 from decimal import Decimal
@@ -28,6 +27,8 @@ from saga.client import Client
 from services.ordering.definitions import order
 from services.world.behaviour import Settings
 from tests.acceptance.town import Town, Troubles
+from tests.bench.cpu import cpu_seconds
+from tests.bench.figures import percentile_ms
 
 CALM = Troubles(
     carrier=Settings(refuse_rate=0, unavailable_rate=0, drop_before_rate=0, drop_after_rate=0, slow_rate=0),
@@ -35,7 +36,6 @@ CALM = Troubles(
     mail_refuse_rate=0,
 )
 WARM_UP_ORDERS = 50
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +65,11 @@ async def measure(town: Town, *, alone: int, orders: int, in_flight: int) -> Fig
         await bus.close()
     return Figures(
         orchestrators=len(town.orchestrators),
-        alone_p50_ms=_percentile(single, 50),
-        alone_p99_ms=_percentile(single, 99),
+        alone_p50_ms=percentile_ms(single, 50),
+        alone_p99_ms=percentile_ms(single, 99),
         orders_per_second=round(orders / seconds, 1),
-        saturated_p50_ms=_percentile(many, 50),
-        saturated_p99_ms=_percentile(many, 99),
+        saturated_p50_ms=percentile_ms(many, 50),
+        saturated_p99_ms=percentile_ms(many, 99),
         cpu_ms_per_order={name: round((after[name] - before[name]) * 1_000 / orders, 2) for name in after},
     )
 
@@ -100,34 +100,11 @@ def _order(order_id: str, number: int) -> PlaceOrder:
     )
 
 
-def _percentile(seconds: list[float], percent: int) -> float:
-    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
-    return round(cuts[percent - 1] * 1_000, 1)
-
-
 def _cpu(town: Town) -> dict[str, float]:
     """CPU seconds so far of every process, and of each server with its children."""
-    found = {name: _tree(member.pid) for name, member in town.fleet.members.items()}
-    return {
-        **found,
-        "rabbitmq": _tree(town.rabbit.pid),
-        "postgres": _tree(town.postgres.pid),
-        "caller": _own(os.getpid()),
-    }
-
-
-def _tree(pid: int) -> float:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return _own(pid) + sum(_tree(int(child)) for child in children)
-
-
-def _own(pid: int) -> float:
-    """Of the process, and of its children that have ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return 0.0
-    return sum(int(field) for field in fields[11:15]) / TICKS_PER_SECOND
+    pids = {name: member.pid for name, member in town.fleet.members.items()}
+    servers = {"rabbitmq": town.rabbit.pid, "postgres": town.postgres.pid}
+    return cpu_seconds({**pids, **servers, "caller": os.getpid()})
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""The measured saga: four steps, each one row in the participant's own transaction."""
