@@ -1,7 +1,7 @@
 """The tables of docs/reference/wire.md, written from the code: `python -m tests.wire_reference` puts them in place."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from saga.conform import RULES
@@ -40,8 +40,13 @@ def with_tables(page: str) -> str:
     for name, table in tables().items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
         assert pattern.search(page), f"{PAGE} lacks the marks of the table {name}"
-        page = pattern.sub(lambda found, table=table: f"{found[1]}{table}{found[2]}", page)
+        page = pattern.sub(_replacing(table), page)
     return page
+
+
+def _replacing(table: str) -> Callable[[re.Match[str]], str]:
+    """By a function: a table may hold backslashes."""
+    return lambda found: f"{found[1]}{table}{found[2]}"
 
 
 def _exchanges() -> Iterator[tuple[str, ...]]:
