@@ -31,7 +31,9 @@ def dev(ctx: click.Context, targets: tuple[str, ...], modules: tuple[str, ...], 
     """Run an orchestrator and participants in one process, over SQLite and an in-memory broker, until Ctrl-C.
 
     Without arguments: the reference shop, with its carrier and its mail server. Kill it at any moment and start it
-    again: it goes on. For development; production is `saga run` and `saga serve` over RabbitMQ and Postgres.
+    again: it goes on. A participant that is to run in a terminal of its own joins with
+    `saga --amqp dev://SERVICE@/folder serve MODULE:OBJECT`. For development; production is `saga run` and `saga serve`
+    over RabbitMQ and Postgres.
     """
     from saga.cli import logs
     from saga.embedded import claimed, place_in

@@ -78,7 +78,7 @@ def deployed(tmp_path: Path, postgres: PostgresServer, unique_name: str) -> Iter
                     )
                     for line in commands(PROCESSES)
                 ]
-            _wait_for(tmp_path / "processes.log", " started", len(processes))
+            _wait_until_started(processes, tmp_path / "processes.log")
             yield shell
         finally:
             for process in processes:
@@ -95,9 +95,10 @@ def _in_place(line: str) -> str:
     return f"export {setting}; exec {command}"
 
 
-def _wait_for(log: Path, words: str, count: int) -> None:
+def _wait_until_started(processes: list[subprocess.Popen[bytes]], log: Path) -> None:
     until = time.monotonic() + SECONDS_MAX
-    while log.read_text().count(words) < count:
+    while log.read_text().count(" started") < len(processes):
+        assert all(process.poll() is None for process in processes), log.read_text()
         assert time.monotonic() < until, log.read_text()
         time.sleep(0.05)
 

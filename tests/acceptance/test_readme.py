@@ -20,10 +20,11 @@ TRY, LOOK, START, REAL = blocks("README.md", "sh")
 def environment(folder: Path) -> dict[str, str]:
     """A shell in which `saga` is this checkout's, as after an installation."""
     commands_folder = folder / "commands"
-    commands_folder.mkdir(exist_ok=True)
     saga = commands_folder / "saga"
-    saga.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m saga.cli "$@"\n')
-    saga.chmod(0o755)
+    if not saga.exists():  # written once: a script that is being run is busy
+        commands_folder.mkdir()
+        saga.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m saga.cli "$@"\n')
+        saga.chmod(0o755)
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("SAGA_")},
         "PATH": f"{commands_folder}:{os.environ['PATH']}",
