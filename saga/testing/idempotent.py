@@ -52,7 +52,7 @@ class NotIdempotent(AssertionError):
         told = "\n".join(str(finding) for finding in findings)
         advice = ADVICE[contract.effect]
         super().__init__(
-            f"{contract.type_name} (effect {contract.effect}) breaks the wire contract\n{told}\n  Fix: {advice}"
+            f"{contract.type_name} (effect {contract.effect}) breaks the wire contract (the numbers: what a participant must do)\n{told}\n  Fix: {advice}"
         )
 
 

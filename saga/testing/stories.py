@@ -1,4 +1,7 @@
-"""The deliveries that every participant must survive, each with the rule of the wire contract it is about."""
+"""The deliveries that every participant must survive, each with the rule it is about.
+
+The numbers are those of what a participant must do, in the wire contract.
+"""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,17 +9,17 @@ from saga.contract import Effect
 from saga.core.messages import Outcome, RefusedCode, ReplyEffect, ReplyMessage
 from saga.testing.deliveries import CANCELLED, IN_DOUBT, Broken, Life, MayDoubt, said, spelt
 
-ONCE = "a known key is answered again from the inbox, and nothing is done twice (rule 2)"
-TOGETHER = "of deliveries at the same time one is worked on, the others are told to come back (rule 2)"
-ATOMIC = "what an interrupted run did is undone by its transaction, found by its key or probe, or in doubt (rules 2, 4)"
-OTHER_BYTES = "a key with other bytes is refused as key-reused (rule 2)"
-EXPIRED = "the key is looked up before the expiry; an unknown key that has expired is refused as expired (rule 3)"
-UNREADABLE = "a body that is no such command is refused as invalid-payload (rule 1)"
-TOMBSTONE = "an undo that comes first leaves a tombstone, answers ok/none, and the late command is refused (rule 5)"
-UNDONE = "an undo takes the effect back, once (rule 5)"
-UNDO_IN_DOUBT = "an undo ends what an interrupted run left, and nothing of it comes after (rule 5)"
-FORGOTTEN = "the undo of a forgotten command works from its own fields or is in doubt, and never answers none (rule 5)"
-REFUSAL = "a declared refusal has no effect, and there is nothing to undo (rules 2, 5)"
+ONCE = "a known key is answered again from the inbox, and nothing is done twice (2)"
+TOGETHER = "of deliveries at the same time one is worked on, the others are told to come back (2)"
+ATOMIC = "what an interrupted run did is undone by its transaction, found by its key or probe, or in doubt (2, 4)"
+OTHER_BYTES = "a key with other bytes is refused as key-reused (2)"
+EXPIRED = "the key is looked up before the expiry; an unknown key that has expired is refused as expired (3)"
+UNREADABLE = "a body that is no such command is refused as invalid-payload (1)"
+TOMBSTONE = "an undo that comes first leaves a tombstone, answers ok/none, and the late command is refused (5)"
+UNDONE = "an undo takes the effect back, once (5)"
+UNDO_IN_DOUBT = "an undo ends what an interrupted run left, and nothing of it comes after (5)"
+FORGOTTEN = "the undo of a forgotten command works from its own fields or is in doubt, and never answers none (5)"
+REFUSAL = "a declared refusal has no effect, and there is nothing to undo (2, 5)"
 CHANGES_NOTHING = "a read_only command changes nothing, however often it comes"
 AWAITS_MAX = 300
 

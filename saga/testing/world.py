@@ -149,9 +149,9 @@ class World:
                 return self._carry_out(command, template, answer)
             case rules.Tombstone():
                 self._rows[command.undoes or ""] = InboxRow(key=command.undoes or "", status=RowStatus.CANCELLED)
-                return self._nothing(command, template)
+                return self._answered(command, template, ReplyEffect.NONE)
             case rules.NothingToUndo():
-                return self._nothing(command, template)
+                return self._answered(command, template, ReplyEffect.NONE)
             case rules.Replay() | rules.Refuse() | rules.Busy():
                 return _plain(admission)
             case _:
@@ -179,9 +179,6 @@ class World:
         row = self._rows.get(undone)
         if row is not None and row.status is RowStatus.IN_PROGRESS:
             self._rows[undone] = msgspec.structs.replace(row, status=RowStatus.CANCELLED)
-
-    def _nothing(self, command: CommandMessage, template: CommandTemplate) -> Said:
-        return self._answered(command, template, ReplyEffect.NONE)
 
     def _answered(self, command: CommandMessage, template: CommandTemplate, effect: ReplyEffect) -> Said:
         said = Said(outcome=Outcome.OK, effect=effect, type=template.reply, body=EMPTY_REPLY)
