@@ -36,28 +36,42 @@ def test_only_saga_becomes_importable(wheel: Path) -> None:
     assert "make demo" in metadata
 
 
-def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    """Unpacked elsewhere, the demo plays with the services that the wheel carries."""
-    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
-    zipfile.ZipFile(wheel).extractall(site)
+def demo(site: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the demo of an unpacked wheel, from a folder where a user's own code has a name the demo uses too."""
+    elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
-    # The names of a user's own code must not get in the way of the bundle.
     (elsewhere / "services.py").write_text("raise RuntimeError('this is the user, not the demo')\n")
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    where = [sys.executable, "-c", "from saga.demo import reference; print(reference.folder())"]
-    found = subprocess.run(
-        where, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=30, check=True
-    )
-    assert Path(found.stdout.strip()) == site / "saga" / "demo" / "bundle"
-    shown = subprocess.run(
-        [sys.executable, "-m", "saga.cli", "demo", "--state", str(tmp_path / "state")],
+    return subprocess.run(
+        [sys.executable, "-m", "saga.cli", "demo", "--state", str(folder / "state")],
         cwd=elsewhere,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(site)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked elsewhere, the demo plays with the services that the wheel carries."""
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    shown = demo(site, tmp_path)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "1 charge of 42.00" in shown.stdout
+
+
+def test_the_demo_shows_a_changed_service_and_fails_for_a_wrong_one(wheel: Path, tmp_path: Path) -> None:
+    """With a service that answers otherwise the timeline is another one; one that charges twice fails the demo."""
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    handlers = site / "saga" / "demo" / "bundle" / "services" / "payments" / "handlers.py"
+    record = '    await EFFECTS.record(ctx, "do", subject=cmd.order_id, detail=f"{claim.id} {claim.amount_cents}")\n'
+    source = handlers.read_text().replace("ch_{uuid4().hex}", "changed_{uuid4().hex}").replace(record, record * 2, 1)
+    handlers.write_text(source)
+    shown = demo(site, tmp_path)
+    assert "charge_id changed_" in shown.stdout
+    assert "✗ payments: 2 charge" in shown.stdout
+    assert shown.returncode == 1
+    assert "the ledgers do not say what was shown" in shown.stderr
