@@ -6,6 +6,7 @@ from saga.core import events as e
 from saga.core.definition import EXHAUSTED, OnExhausted, Step, StepKind
 from saga.core.inputs import Delivered, Tick, Undelivered
 from saga.core.messages import Kind
+from saga.core.outstanding import is_in_doubt
 from saga.core.plan import Plan, pivot_passed, pursued
 from saga.core.retry import backoff, forgotten, next_attempt_at, policy_of, uncounted_backoff, used_up
 from saga.core.state import Execution, SagaState, Waiting
@@ -36,7 +37,7 @@ def _to_be_sent(execution: Execution, given: Tick) -> bool:
         return True
     if execution.wake_at is None or execution.wake_at > given.now:
         return False
-    return execution.waiting is Waiting.BACKOFF or execution.sent[0] > given.dispatched_version
+    return execution.waiting is Waiting.BACKOFF or is_in_doubt(execution, given.dispatched_version)
 
 
 def park_forgotten(step: Step, execution: Execution, now: datetime) -> e.AnyEvent:
@@ -55,7 +56,7 @@ def _execution_due(
         return (_again(step, execution, given.now),)
     if execution.waiting is not Waiting.REPLY:
         return ()
-    if execution.sent[0] > given.dispatched_version:
+    if is_in_doubt(execution, given.dispatched_version):
         return (_delayed(step.path, execution, given.now, "not confirmed by the broker yet"),)
     return end_attempt(plan, state, step, execution, given.now, why="timeout")
 

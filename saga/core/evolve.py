@@ -156,19 +156,21 @@ def _sending(state: SagaState, event: _Sending, here: Order) -> SagaState:
                 sent=here,
                 sent_at=event.at,
                 clock_at=event.at,
+                delivered=False,
                 waiting=Waiting.REPLY,
                 wake_at=event.due_at,
                 within_at=event.within_at or execution.within_at,
                 exhausted=False,
             )
         case e.DispatchDelayed():
-            changed = replace(execution, waiting=Waiting.DELIVERY, wake_at=None, why=event.why)
+            changed = replace(execution, waiting=Waiting.DELIVERY, wake_at=None, why=event.why, delivered=False)
         case e.DispatchConfirmed():
             changed = replace(
                 execution,
                 waiting=Waiting.REPLY,
                 wake_at=event.due_at,
                 clock_at=event.at,
+                delivered=True,
                 within_at=event.within_at or execution.within_at,
                 why="",
             )

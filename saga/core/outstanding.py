@@ -44,11 +44,18 @@ def next_wake(plan: Plan, state: SagaState, now: datetime, dispatched_version: i
     for _, execution in _open(plan, state):
         if execution.wake_at is not None:
             moments.append(execution.wake_at)
-        on_the_wire = execution.waiting in (Waiting.REPLY, Waiting.DELIVERY)
-        if on_the_wire and (execution.sent[0] > dispatched_version or execution.waiting is Waiting.DELIVERY):
+        if is_in_doubt(execution, dispatched_version):
             away = now - execution.clock_at
             moments.append(max(now, execution.sent_at) + min(max(RESEND_AFTER, away / 2), RESEND_CAP))
     return min(moments, default=None)
+
+
+def is_in_doubt(execution: Execution, dispatched_version: int) -> bool:
+    """Nobody knows that the current attempt has reached its queue."""
+    if execution.waiting is Waiting.DELIVERY:
+        return True
+    late = execution.sent[0] > dispatched_version and not execution.delivered
+    return execution.waiting is Waiting.REPLY and late
 
 
 def _open(plan: Plan, state: SagaState) -> Iterator[tuple[Step, Execution]]:

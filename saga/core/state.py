@@ -53,6 +53,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     sent: Order
     """The event that put the current attempt on the wire."""
     sent_at: datetime
+    delivered: bool = False
+    """The current attempt was late, and is known to have reached its queue."""
     attempt: int = 1
     counted: int = 1
     """Attempts that use up the budget."""

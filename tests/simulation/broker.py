@@ -43,6 +43,8 @@ class Broker:
         self.under_way: Counter[str] = Counter()
         """Copies of commands somewhere between publisher and acknowledgement, by idempotency key."""
         self._sent_at: dict[str, float] = {}
+        self.accepted: set[str] = set()
+        """Commands that were ever in a queue."""
         self.missing_until: dict[str, float] = {}
         self.forged: list[ReplyMessage] = []
         self.seen: list[ReplyMessage] = []
@@ -77,6 +79,7 @@ class Broker:
             world.after(0.01, result, "returned")
             return
         self._sent_at[message.message_id] = world.now
+        self.accepted.add(message.message_id)
         for _ in range(self._copies()):
             self._send_command(message)
         if world.chance(faults.confirm_lost):

@@ -62,13 +62,13 @@ class Deciding:
         row = self._world.store.rows[write.saga]
         self._cache[write.saga] = Loaded(write.plan, write.state, row.dispatched, row.wake_at)
 
-    def load(self, saga: str) -> Loaded | None:
+    def load(self, saga: str, *, fresh: bool = False) -> Loaded | None:
         """A saga as it stands, or, with a blind cache, as it once stood."""
         row = self._world.store.rows.get(saga)
         if row is None:
             return None
         known = self._cache.get(saga)
-        if known is not None and self.blind:
+        if known is not None and self.blind and not fresh:
             return known
         self._owner.heard_from_store()
         if known is not None and row.version > known.state.version:
@@ -84,9 +84,7 @@ class Deciding:
         entry = self._decide_on(work, self.load(work.saga))
         if entry is None and self.blind and "trusts-stale-cache" not in self._world.broken:
             # An old state may only lead to a commit, which the store checks; nobody checks an acknowledgement.
-            self.blind = False
-            entry = self._decide_on(work, self.load(work.saga))
-            self.blind = True
+            entry = self._decide_on(work, self.load(work.saga, fresh=True))
         return entry
 
     def _decide_on(self, work: Work, loaded: Loaded | None) -> Entry | None:

@@ -13,7 +13,7 @@ from saga.participant.rules import InboxRow, RowStatus
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-LEASE_SECONDS = 60.0
+LEASE_SECONDS = 8.0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -84,6 +84,14 @@ class Inbox:
         )
         self._rows[command.key] = (row, self._forget_at(job))
 
+    def hold(self, key: str, seconds: float) -> None:
+        """The lease of a row is renewed while its handler runs, and ends some time after that died. An action whose
+        undo runs is held likewise: it must not begin again meanwhile."""
+        found = self._rows.get(key)
+        if found is not None:
+            until = self._world.moment() + timedelta(seconds=seconds + LEASE_SECONDS)
+            self._rows[key] = (msgspec.structs.replace(found[0], lease_until=until), found[1])
+
     def give_up(self, key: str) -> None:
         """End our lease: the next delivery need not wait for it."""
         found = self._rows.get(key)
@@ -97,8 +105,12 @@ class Inbox:
             return
         status = RowStatus.OK if answer.outcome is Outcome.OK else RowStatus.FAILED
         self.settle(job, job.command.key, status, effect=answer.effect, body=answer.body, code=answer.code)
-        if job.unsettled is not None and answer.outcome is Outcome.OK:
+        if job.unsettled is None:
+            return
+        if answer.outcome is Outcome.OK:
             self.settle(job, job.unsettled, RowStatus.CANCELLED)
+        else:
+            self.give_up(job.unsettled)
 
     def settle(
         self,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROUND_SECONDS = 45.0
 ROUND_SECONDS_MOST = 86_400.0
+SURE_AFTER_SECONDS = 3_600.0
 LONG_PAUSES_SECONDS = (3_600.0, 86_400.0, 9 * 86_400.0, 33 * 86_400.0)
 
 
@@ -59,11 +60,6 @@ class Operators:
         if not self.absent:
             world.after(ROUND_SECONDS, self._round)
 
-    def heal(self) -> None:
-        """Nothing stays paused, whoever is away."""
-        for number in range(len(self._world.workload.sagas)):
-            self._world.after(200.0, self._resume_if_paused, number)
-
     def repeat(self, work: Work) -> None:
         """The orchestrator that took the request died: ask another one."""
         alive = self._world.alive()
@@ -90,11 +86,14 @@ class Operators:
         if world.chance(world.faults.long_pause):
             seconds = world.random.random() * world.random.choice(LONG_PAUSES_SECONDS)
         world.after(seconds, self._request, number, _resume)
+        world.after(seconds + SURE_AFTER_SECONDS, self._make_sure, number)
 
-    def _resume_if_paused(self, number: int) -> None:
+    def _make_sure(self, number: int) -> None:
+        """The resume may have come before a pause that froze on its way."""
         row = self._row(number)
-        if row is not None and row.state.paused_at is not None and not self._world.faults.pause:
-            self._world.after(40 * 86_400.0, self._request, number, _resume)
+        if row is not None and row.state.paused_at is not None:
+            self._request(number, _resume)
+            self._world.after(SURE_AFTER_SECONDS, self._make_sure, number)
 
     # ------------------------------------------------------------------------------------------------------ rounds
 

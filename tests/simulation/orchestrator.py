@@ -84,7 +84,7 @@ class Orchestrator:
             return
         try:
             for saga in list(self._world.store.rows):
-                loaded = self.deciding.load(saga)
+                loaded = self.deciding.load(saga, fresh=True)
                 if loaded is not None:
                     self._world.marks["reconciled"] += 1
                     self.dispatch.publish(loaded.plan, loaded.state, 0)

@@ -4,6 +4,7 @@ It does what `saga.participant` does around those rules, one transaction at a ti
 two. Effects go to the ledger, never to the engine.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from saga.contract import Effect
@@ -185,18 +186,22 @@ class Participant:
 
     def _run(self, job: Job) -> None:
         if job.effect is Effect.INBOX:
-            self._start(job, self._finish_in_transaction)
-            return
-        row = self.inbox.row(job.command.key)
-        self.inbox.claim(job, row)
-        self._start(job, self._take_effect)
+            seconds = self._start(job, self._finish_in_transaction)
+        else:
+            self.inbox.claim(job, self.inbox.row(job.command.key))
+            seconds = self._start(job, self._take_effect)
+            self.inbox.hold(job.command.key, seconds)
+        if job.unsettled is not None:
+            self.inbox.hold(job.unsettled, seconds)
 
-    def _start(self, job: Job, finish: "object") -> None:
+    def _start(self, job: Job, finish: Callable[[Job], None]) -> float:
+        """Run the handler; how long it will take."""
         world = self._world
         self.running.add(job.command.key)
         slow = world.chance(world.faults.slow_handler)
         seconds = world.random.random() * (world.random.choice((10.0, 200.0)) if slow else 0.05)
-        world.after(seconds, finish, job)  # type: ignore[arg-type]  # one of the three methods below
+        world.after(seconds, finish, job)
+        return seconds
 
     def _finish_reading(self, job: Job) -> None:
         self.running.discard(job.command.key)
@@ -231,6 +236,8 @@ class Participant:
             self.inbox.remember(job, answer)
         else:
             self.inbox.give_up(job.command.key)
+            if job.unsettled is not None:
+                self.inbox.give_up(job.unsettled)
         self._answer_or_die(job, answer)
 
     def _decision(self, job: Job) -> Answer:

@@ -1,7 +1,7 @@
 """The bugs themselves: each takes the right function and gives a wrong one."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -199,4 +199,31 @@ def sends_while_paused(original: Any) -> Any:
 
 
 def old_doubt_stays(_original: Any) -> Any:
+    """Nobody can say whether the action happened."""
     return lambda _parked, _step: False
+
+
+def undoes_the_forgotten(original: Any) -> Any:
+    """B7: the undo of an unknown step goes out however long ago it was asked."""
+
+    def undo(state: SagaState, step: Step, current: Any, now: datetime) -> e.AnyEvent:
+        young = msgspec.structs.replace(current, action=msgspec.structs.replace(current.action, issued_at=now))
+        found: e.AnyEvent = original(state, step, young, now)
+        return found
+
+    return undo
+
+
+def at_once(_original: Any) -> Any:
+    """An answer that is no attempt is no reason to wait either."""
+    return lambda *_: timedelta(milliseconds=1)
+
+
+def all_dispatched(original: Any) -> Any:
+    """I7: whatever was committed is taken to be on the broker."""
+    return lambda of, state, given: original(of, state, msgspec.structs.replace(given, dispatched_version=10**9))
+
+
+def not_moved(_original: Any) -> Any:
+    """Resuming moves no deadline."""
+    return lambda execution, _paused_at, _now: execution

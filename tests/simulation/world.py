@@ -156,7 +156,6 @@ class World:
             participant.heal()
         for orchestrator in self.orchestrators:
             orchestrator.heal()
-        self.operators.heal()
 
     def alive(self) -> list[Orchestrator]:
         """Orchestrators that take deliveries now."""

@@ -10,6 +10,7 @@ from tests.simulation.checkers import (
     accepted,
     compensated,
     completed,
+    elapsed,
     fold,
     gapless,
     liveness,
@@ -49,6 +50,7 @@ class Checkers:
         absorbing.on_commit(commit, shadow)
         screened.on_commit(self.world, commit)
         timers.on_commit(self.world, row, commit)
+        elapsed.on_commit(self.world, row, commit, shadow)
         order.on_commit(row, commit, shadow)
         pivot.on_commit(commit, shadow)
         shadow.take(commit)

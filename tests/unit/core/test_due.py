@@ -195,3 +195,11 @@ def test_a_forgotten_key_is_not_sent_again() -> None:
     case.pass_time(24 * 86_400)
     case.tick()
     assert case.state.parked["book"].code is ParkCode.KEY_FORGOTTEN
+
+
+def test_a_confirmed_late_dispatch_can_time_out() -> None:
+    """The history itself says that it was delivered: no mark in the row is needed for its time to run out."""
+    case = Case(plan(step("charge")))
+    case.when(undelivered(case))
+    case.when(delivered(case))
+    assert names(case.tick(31, dispatched=0)) == ["AttemptEnded charge"]

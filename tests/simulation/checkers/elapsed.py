@@ -1,0 +1,60 @@
+"""I1, I7: an attempt times out only after its own time on the broker, and no pause counts as time."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from saga.core import events as e
+from saga.core.identity import attempt_id, idempotency_key
+from saga.core.messages import Kind
+from tests.simulation.checkers.shadow import Shadow
+from tests.simulation.store import Commit, Row
+from tests.simulation.violation import Violation
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+TOLERANCE = timedelta(seconds=1)
+
+
+def on_commit(world: "World", row: Row, commit: Commit, shadow: Shadow) -> None:
+    """Look at every clock that ran out in this commit."""
+    for event in commit.events:
+        match event:
+            case e.AttemptEnded(why="timeout"):
+                _attempt(world, row, event, shadow)
+            case e.DeadlinePassed() if not world.drawn.skew_seconds:
+                _at_least(
+                    row, event.at, row.commits[0].events[0].at, row.plan.definition.deadline, "the saga's deadline"
+                )
+            case _:
+                pass
+
+
+def _attempt(world: "World", row: Row, event: e.AttemptEnded, shadow: Shadow) -> None:
+    key = idempotency_key(shadow.saga, event.path, event.kind, event.execution)
+    if attempt_id(key, event.attempt) not in world.broker.accepted:
+        raise Violation("I7", f"attempt {event.attempt} of {event.path} timed out, but it never reached the broker")
+    step = row.commits[-2].state.steps[event.path]
+    execution = step.action if event.kind is Kind.ACTION or step.undo is None else step.undo
+    if not world.drawn.skew_seconds:
+        what = f"attempt {event.attempt} of {event.path}"
+        _at_least(row, event.at, execution.sent_at, row.plan.steps[event.path].timeout, what)
+
+
+def _at_least(row: Row, until: datetime, since: datetime, length: timedelta, what: str) -> None:
+    """So long must have passed, the pauses not counted."""
+    passed = until - since - _paused(row, since, until)
+    if passed + TOLERANCE < length:
+        raise Violation("I1", f"{what} ended after {passed} instead of {length}")
+
+
+def _paused(row: Row, since: datetime, until: datetime) -> timedelta:
+    total, paused_at = timedelta(0), None
+    for commit in row.commits[:-1]:
+        for event in commit.events:
+            if isinstance(event, e.SagaPaused):
+                paused_at = event.at
+            elif isinstance(event, e.SagaResumed) and paused_at is not None:
+                total += max(timedelta(0), min(event.at, until) - max(paused_at, since))
+                paused_at = None
+    return total
