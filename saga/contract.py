@@ -6,10 +6,11 @@ A contracts module imports this module and nothing else of the engine.
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Generic, TypeVar as ClassicTypeVar, cast, get_args, get_origin
+from typing import Any, Generic, Never, Self, get_args, get_origin
+from typing import TypeVar as ClassicTypeVar
 
 import msgspec
-from typing_extensions import Never, Self, TypeVar
+from typing_extensions import TypeVar
 
 NAME_CHARACTERS_MAX = 64
 VERSION_MAX = 9_999
@@ -224,14 +225,15 @@ def _parameters(cls: type[Any]) -> tuple[type[Any], tuple[type[Failure], ...]]:
     base = next((b for b in getattr(cls, "__orig_bases__", ()) if get_origin(b) is Command), None)
     if base is None:
         raise TypeError(f"{cls.__name__} names no reply. Fix: derive it from Command[Reply] or Command[Reply, Failure]")
-    reply, refused = (*get_args(base), Never)[:2]
-    refusals = () if refused is Never else get_args(refused) or (refused,)
+    parameters: tuple[Any, ...] = (*get_args(base), Never)
+    reply, refused = parameters[:2]
+    refusals: tuple[Any, ...] = () if refused is Never else get_args(refused) or (refused,)
     for refusal in refusals:
         if not (isinstance(refusal, type) and issubclass(refusal, Failure)):
             raise TypeError(f"{cls.__name__}: {refusal!r} is no declared failure. Fix: derive it from saga.Failure")
     if not (isinstance(reply, type) and issubclass(reply, msgspec.Struct)):
         raise TypeError(f"{cls.__name__}: its reply {reply!r} is no msgspec.Struct. Fix: a reply is one Struct")
-    return cast("type[Any]", reply), cast("tuple[type[Failure], ...]", refusals)
+    return reply, refusals
 
 
 def _check_names(name: str, others: tuple[str, ...], version: int, remembers: timedelta) -> None:

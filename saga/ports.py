@@ -131,7 +131,7 @@ class Advance(msgspec.Struct, frozen=True):
     data: bytes
     """The events of the decision, encoded."""
     view: View
-    wake_at: datetime | None | msgspec.UnsetType = msgspec.UNSET
+    wake_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
     """A new value of the column; UNSET leaves it alone, None clears it."""
 
 

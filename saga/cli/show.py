@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -52,5 +53,5 @@ def _table(rows: Sequence[dict[str, object]]) -> None:
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    text = value.isoformat(sep=" ", timespec="seconds") if hasattr(value, "isoformat") else str(value)
+    text = value.isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)
     return text if len(text) <= 60 else text[:59] + "…"
