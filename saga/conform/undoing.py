@@ -14,8 +14,6 @@ from saga.conform.judging import (
 from saga.conform.report import Broken
 from saga.conform.sight import shown
 from saga.conform.talk import Talk, wires
-from saga.core.messages import CommandMessage
-from saga.ports import Delivery
 from saga.wire import names
 
 RACES = 4
@@ -78,8 +76,10 @@ async def undo_race(talk: Talk) -> None:
         compensation = talk.undo_of(action, "unknown")
         pair = [action, compensation] if race % 2 else [compensation, action]
         await talk.send(*wires(pair))
-        raced = [await talk.reply(action.saga) for _ in pair]
-        undone = await _settled(talk, compensation, raced)
+        await talk.reply(action)
+        undone = await talk.reply(compensation)
+        if kind_of(undone).startswith("retry/"):
+            undone = await talk.ask(talk.again(compensation))
         done = await talk.ask(talk.again(action))
         want(undone, APPLIED, REPLAYED, NOTHING, when="a compensation at once with its action")
         want(done, REPLAYED, CANCELLED, when="an action at once with its compensation, asked once more afterwards")
@@ -91,9 +91,3 @@ async def undo_race(talk: Talk) -> None:
                 undone,
                 done,
             )
-
-
-async def _settled(talk: Talk, command: CommandMessage, replies: list[Delivery]) -> Delivery:
-    """The final answer to a command among these, else to its next attempts."""
-    own = next(reply for reply in replies if reply.headers.get(names.IN_REPLY_TO) == command.message_id)
-    return await talk.ask(talk.again(command)) if kind_of(own).startswith("retry/") else own

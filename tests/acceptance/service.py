@@ -28,10 +28,10 @@ class Service:
         self.starts_count = 0
 
     @classmethod
-    def python(cls, name: str, vhost: str, folder: Path) -> Self:
+    def python(cls, name: str, vhost: str, folder: Path, **env: str) -> Self:
         """A reference participant with its own SQLite file."""
         command = [sys.executable, "-m", "saga.cli", "--amqp", vhost, "serve", f"services.{name}:participant"]
-        return cls([*command, "--migrate", "--database", f"sqlite:///{folder}/{name}.db"], folder)
+        return cls([*command, "--migrate", "--database", f"sqlite:///{folder}/{name}.db"], folder, **env)
 
     @property
     def output(self) -> str:

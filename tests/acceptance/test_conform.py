@@ -10,6 +10,7 @@ import pytest
 
 from saga.conform import RULES, Target
 from tests.acceptance.service import ROOT, Service, declared, not_kept, tried
+from tests.integration.services.world_processes import running as world
 
 PAYMENTS = Target(
     command="payments.ChargeCard.v1",
@@ -24,6 +25,18 @@ INVENTORY = Target(
     undo="inventory.ReleaseStock.v1",
     undo_body=b'{"order_id": "$UNIQUE"}',
     declined_body=b'{"order_id": "$UNIQUE", "lines": [{"sku": "sold-out", "unit_count": 2}]}',
+)
+
+
+ADDRESS = b'{"name": "Ann", "street": "Kade 1", "city": "Delft", "country": "NL"}'
+QUOTE = Target(command="shipping.QuoteCourier.v1", body=b'{"address": %b}' % ADDRESS, read_only=True)
+BOOK = Target(
+    command="shipping.BookCourier.v1",
+    body=b'{"order_id": "$UNIQUE", "carrier": "swift", "address": %b}' % ADDRESS,
+)
+MAIL = Target(
+    command="notifications.SendMail.v1",
+    body=b'{"to": "ann@example.org", "subject": "conform", "reference": "$UNIQUE"}',
 )
 
 
@@ -46,6 +59,24 @@ async def test_our_participants_keep_every_rule(
     findings = await tried(vhost, target, service.restart)
     assert not_kept(findings) == {}
     assert len(findings) == len(RULES)
+
+
+@pytest.mark.parametrize("target", [QUOTE, BOOK, MAIL], ids=lambda target: target.command)
+async def test_participants_with_effects_outside_keep_them_too(
+    target: Target, vhost: str, tmp_path: Path, running: list[Service]
+) -> None:
+    """Read only, with a probe, at most once: at a carrier and a mail server of their own."""
+    with world("carrier", tmp_path / "carrier.jsonl") as carrier, world("mailsink", tmp_path / "mail.jsonl") as mail:
+        urls = {
+            "SAGA_CARRIER_URL": f"http://{carrier.host}:{carrier.port}",
+            "SAGA_SMTP_URL": f"smtp://{mail.host}:{mail.port}",
+        }
+        service = Service.python(target.service, await declared(vhost, target.service), tmp_path, **urls)
+        running.append(service.start())
+        findings = await tried(vhost, target, service.restart)
+    untried = {name for name, (verdict, _) in not_kept(findings).items() if verdict == "untried"}
+    assert set(not_kept(findings)) == untried
+    assert "same-attempt" in untried if target.read_only else {"undo", "failed"} <= untried
 
 
 async def test_the_command_line_says_so(vhost: str, tmp_path: Path, running: list[Service]) -> None:

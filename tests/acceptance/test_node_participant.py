@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -27,8 +28,45 @@ LOYALTY = Target(
     undo="loyalty.RevokePoints.v1",
     undo_body=b'{"customer": "$UNIQUE", "points": 5}',
     declined_body=b'{"customer": "closed-$UNIQUE", "points": 5}',
+    patience=timedelta(seconds=2),
 )
+UNREADABLE = {"not-json", "bad-utf8", "nul", "missing-headers"}
+REPLAYED = {
+    "same-attempt", "next-attempt", "other-bytes", "at-once", "expired-known", "restart", "undo-again", "undo-race",
+}  # fmt: skip
 PREPARE, TRIED, CONFORM, PUBLISH, SERVED, RUN, START = blocks(PAGE, "sh")
+
+# What somebody writes instead, and the rules it breaks.
+FLAWS = {
+    "no user_id": ("userId: USER", "", {"user-id"}),
+    "numbers as numbers": (
+        'headers["saga-code"] = code;',
+        'headers["saga-code"] = code; headers["saga-attempt"] = 1 * properties.headers["saga-attempt"];',
+        {"header-strings", "echo"},
+    ),
+    "attempt not named": ('"saga-in-reply-to": properties.messageId', '"saga-in-reply-to": ""', {"echo"}),
+    "inbox in memory": ("  writeSync(log,", "  void (", {"restart"}),
+    "bad UTF-8 made good": ("fatal: true", "fatal: false", {"bad-utf8"}),
+    "bytes compared by meaning": ("`${type} ${text}`", "`${type} ${JSON.stringify(command)}`", {"bytes-as-sent"}),
+    "key compared without bytes": (
+        "known && known.hash !== hash",
+        "false",
+        {"other-bytes", "bytes-as-sent", "other-command"},
+    ),
+    "no tombstone": (
+        ', { key: headers["saga-undoes"], outcome: "cancelled" });',
+        ");",
+        {"late-action", "undo-race", "restart"},
+    ),
+    "forgotten is nothing": (' && headers["saga-undoes-outcome"] !== "ok"', "", {"undo-forgotten"}),
+    "expiry before memory": (
+        "if (known?.outcome",
+        'if (headers["saga-expires-at"] < new Date().toISOString()) return refused("expired"); if (known?.outcome',
+        {"expired-known"},
+    ),
+    "says applied again": ('"none" : "replayed"', '"none" : "applied"', REPLAYED),
+    "not set aside": ("await publish(...parked(message, found))", "", UNREADABLE),
+}
 
 pytestmark = pytest.mark.timeout(400)  # npm fetches the client once
 
@@ -69,6 +107,25 @@ async def test_a_line_that_a_crash_cut_off_is_forgotten(vhost: str, loyalty: Ser
     assert not_kept(await tried(vhost, LOYALTY, loyalty.restart)) == {}
     assert inbox.read_bytes().startswith(whole)
     assert all(msgspec.json.decode(line) for line in inbox.read_bytes().splitlines())
+
+
+@pytest.mark.parametrize(("right", "wrong", "broken"), FLAWS.values(), ids=FLAWS)
+async def test_a_flaw_in_it_is_found(
+    right: str, wrong: str, broken: set[str], vhost: str, tmp_path: Path, node: Node
+) -> None:
+    """One slip of the pen in the sample, on a real broker: found under the rules it breaks, and no other is blamed."""
+    script = tmp_path / "participant.mjs"
+    text = script.read_text()
+    assert text.count(right) == 1
+    script.write_text(text.replace(right, wrong))
+    await declared(vhost, "loyalty")
+    service = Service([node.node, str(script)], tmp_path, AMQP_URL=vhost)
+    try:
+        service.start()
+        findings = await tried(vhost, LOYALTY, service.restart)
+    finally:
+        service.close()
+    assert set(not_kept(findings)) == broken, not_kept(findings)
 
 
 def test_the_page_prints_what_is_tried() -> None:

@@ -9,8 +9,8 @@ import pytest
 from saga.adapters.memory.bus import MemoryBroker
 from saga.adapters.system import SystemClock, SystemIds
 from saga.conform import RULES, Finding, Target, TargetError, Verdict, conform
-from saga.core.topology import wanted_topology
-from saga.ports import Outgoing, Unavailable
+from saga.core.topology import Queue, Topology, wanted_topology
+from saga.ports import MissingQueue, Outgoing, Unavailable
 from tests.unit.conform.tiny import Tiny
 
 TARGET = Target(
@@ -159,6 +159,15 @@ async def test_a_missing_queue_is_told_with_its_fix() -> None:
     broker = MemoryBroker(wanted_topology([]))
     with pytest.raises(Unavailable, match=r"no queue takes tiny\.Do\.v1\. Fix: saga topology apply --service tiny"):
         await conform(broker.bus("orchestrator"), TARGET, clock=SystemClock(), ids=SystemIds())
+
+
+async def test_a_broker_without_topology_is_told() -> None:
+    """The queues of the orchestrator are looked for first; no task is left behind."""
+    empty = MemoryBroker(Topology(queues=(Queue("saga.replies"),)))
+    before = asyncio.all_tasks()
+    with pytest.raises(MissingQueue, match=r"saga\.parking"):
+        await conform(empty.bus("orchestrator"), TARGET, clock=SystemClock(), ids=SystemIds())
+    assert asyncio.all_tasks() == before
 
 
 async def test_replies_to_others_are_left_alone() -> None:
