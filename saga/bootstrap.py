@@ -90,17 +90,16 @@ def engine_settings(settings: Settings) -> EngineSettings:
 
 
 @asynccontextmanager
-async def orchestrator(settings: Settings, *, name: str) -> AsyncIterator[Orchestrator]:
-    """An orchestrator over the configured store and broker; both are closed at the end."""
-    store = await open_store(settings.store)
+async def orchestrator(settings: Settings, bus: CallerBus) -> AsyncIterator[Orchestrator]:
+    """An orchestrator over an open broker and the configured store, which may be away; both are closed at the end."""
     try:
-        bus = await open_bus(settings.amqp, name=name)
+        store = await open_store(settings.store)
         try:
             yield Orchestrator(store, bus, CLOCK, IDS, engine_settings(settings))
         finally:
-            await bus.close()
+            await store.close()
     finally:
-        await store.close()
+        await bus.close()
 
 
 class OwnDatabase(Database, Protocol):

@@ -1,9 +1,10 @@
 """Settings: flag, then environment, then `saga.toml`, then default. Read once, here, into one frozen value."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -11,7 +12,10 @@ from saga.core.errors import SagaError
 
 FILE = "saga.toml"
 PREFIX = "SAGA_"
-SECRET = "***"
+MASK = "***"
+NOT_FIELDS = {"config", "profile"}
+
+_PASSWORD_ARGUMENT = re.compile(r"([?&]password=)[^&]*")
 
 
 class SettingsError(SagaError):
@@ -31,13 +35,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A participant's own database: `postgres://…`, or `sqlite:///path`."""
     health: str = ""
     """`host:port` of the readiness endpoint; empty: none."""
-    processes: int = 1
-    max_in_flight: int = 2_000
+    processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 2_000
+    """Unanswered commands of a process above which starts wait."""
     gateways: tuple[str, ...] = ()
     """Broker users whose `saga-actor` is believed; comma-separated in the environment."""
-    log_level: str = "info"
-    log_format: str = "text"
-    """`text`, or `json`."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -71,25 +75,40 @@ def load(
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{error}. Fix: see `saga config explain` for every name and its source") from None
+        raise SettingsError(_explained(str(error), origins)) from None
     return settings, [
         Origin(name, masked(str(getattr(settings, name))), origins.get(name, "default"))
         for name in Settings.__struct_fields__
     ]
 
 
+def _explained(error: str, origins: Mapping[str, str]) -> str:
+    """What is wrong, in which setting, from where, and what would be right."""
+    named = re.search(r"`(?:\$\.)?(\w+)", error)
+    name = named[1] if named is not None else "?"
+    reason = error.partition(" - at ")[0]
+    if name not in Settings.__struct_fields__:
+        known = ", ".join(Settings.__struct_fields__)
+        return f"{name}, from {origins.get(name, 'somewhere')}, is no setting. Fix: one of {known}"
+    kind = get_type_hints(Settings)[name]
+    fix = f"one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else "see `saga config explain`"
+    return f"{name}, from {origins.get(name, 'somewhere')}: {reason}. Fix: {fix}"
+
+
 def masked(value: str) -> str:
-    """A url without its password."""
+    """A url without its password, wherever it stands."""
+    value = _PASSWORD_ARGUMENT.sub(rf"\1{MASK}", value)
     scheme, separator, rest = value.partition("://")
     user, at, host = rest.rpartition("@")
     if not (separator and at and ":" in user):
         return value
-    return f"{scheme}://{user.partition(':')[0]}:{SECRET}@{host}"
+    return f"{scheme}://{user.partition(':')[0]}:{MASK}@{host}"
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     kinds = get_type_hints(Settings)
+    _refuse_typos(environment)
     for name in Settings.__struct_fields__:
         value = environment.get(PREFIX + name.upper())
         secret_file = environment.get(f"{PREFIX}{name.upper()}_FILE")
@@ -99,6 +118,19 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             listed = kinds[name] == tuple[str, ...]
             found[name] = tuple(part for part in value.split(",") if part) if listed else value
     return found
+
+
+def _refuse_typos(environment: Mapping[str, str]) -> None:
+    """A participant's own variables may begin like ours; one that is almost ours is a mistake nobody would notice."""
+    known = {*Settings.__struct_fields__, *NOT_FIELDS}
+    for variable in environment:
+        name = variable.removeprefix(PREFIX).removesuffix("_FILE").lower()
+        if not variable.startswith(PREFIX) or name in known:
+            continue
+        from difflib import get_close_matches  # not worth its time when there is nothing to compare
+
+        if close := get_close_matches(name, known, n=1, cutoff=0.75):
+            raise SettingsError(f"{variable} is no setting. Fix: {PREFIX}{close[0].upper()}, or another name")
 
 
 def _read(name: str, path: Path) -> str:
@@ -120,6 +152,8 @@ def _from_file(path: Path, profile: str | None, *, required: bool) -> list[tuple
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from None
     profiles = content.pop("profile", {})
+    if not isinstance(profiles, dict) or not all(isinstance(section, dict) for section in profiles.values()):
+        raise SettingsError(f"{path}: profile is no table. Fix: [profile.NAME] with settings below it")
     found: list[tuple[str, Mapping[str, Any]]] = [(str(path), content)]
     if profile is not None:
         if profile not in profiles:

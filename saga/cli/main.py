@@ -76,8 +76,10 @@ def cli(ctx: click.Context, /, config: Path | None, profile: str | None, **flags
 
 def settings_of(ctx: click.Context, **more: Any) -> Any:
     """The settings, with a command's own flags on top."""
+    from saga.cli import logs
     from saga.settings import load
 
+    logs.only_ours()
     given = ctx.find_root().obj
     flags = given["flags"] | {name: value for name, value in more.items() if value is not None}
     settings, _ = load(os.environ, flags, file=given["config"], profile=given["profile"])

@@ -111,10 +111,11 @@ def _operate(ctx: click.Context, saga: str, operation: Any) -> None:
 
 async def _apply(settings: Any, saga: str, operation: Any) -> Any:
     from saga.bootstrap import CLOCK, open_store
+    from saga.cli.reference import saga_id
     from saga.engine.operate import operate
 
     store = await open_store(settings.store)
     try:
-        return await operate(store, CLOCK, saga, operation)
+        return await operate(store, CLOCK, await saga_id(store, saga), operation)
     finally:
         await store.close()

@@ -4,11 +4,16 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from saga.cli.main import settings_of
+
+RESTART_FIRST_SECONDS = 0.5
+RESTART_MAX_SECONDS = 10.0
 
 
 @click.command()
@@ -20,70 +25,103 @@ from saga.cli.main import settings_of
 def run(ctx: click.Context, /, modules: tuple[str, ...], **flags: Any) -> None:
     """Run an orchestrator until SIGTERM, then drain: finish what was taken, publish, acknowledge, leave.
 
-    Any number may run over one store and broker; none leads.
+    Any number may run over one store and broker; none leads. While the broker or the store is away, or not migrated,
+    it waits, says so, and is not ready.
     """
     from saga.cli import logs
 
     settings = settings_of(ctx, **flags)
     logs.configure(settings.log_level, settings.log_format)
-    if modules:
-        from saga.cli.definitions import publish_modules
-
-        asyncio.run(publish_modules(settings, modules))
     if settings.processes == 1:
-        asyncio.run(_orchestrate(settings))
+        asyncio.run(_orchestrate(settings, modules))
     else:
-        sys.exit(asyncio.run(_supervise(settings)))
+        sys.exit(asyncio.run(_supervise(settings, modules)))
 
 
-async def _orchestrate(settings: Any) -> None:
+async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
     import logging
 
-    from saga.adapters.http import HealthServer
-    from saga.bootstrap import orchestrator
+    from saga.bootstrap import open_bus, orchestrator
+    from saga.cli.patience import Patience, stop_signals
 
     log = logging.getLogger("saga")
-    async with orchestrator(settings, name=f"orchestrator {os.getpid()}") as engine:
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, engine.stop)
-        health = engine.health
+    stop = stop_signals()
+    patience = Patience(stop)
+    reports: list[Callable[[], dict[str, object]]] = [patience.report]
+    pid = os.getpid()
 
-        def snapshot() -> tuple[bool, dict[str, object]]:
-            return health.ready, {
-                "ready": health.ready,
-                "missing": dict(health.missing),
-                "draining": health.draining,
-                "commits": health.commits,
-                "inputs": health.works,
-            }
+    def report() -> dict[str, object]:
+        return reports[-1]()
 
-        server = HealthServer(settings.health, snapshot) if settings.health else None
-        if server is not None:
-            server.start()
-        log.info("orchestrator started", extra={"pid": os.getpid(), "health": settings.health or "off"})
-        try:
-            await engine.run()
-        finally:
-            if server is not None:
-                server.stop()
-        log.info("orchestrator drained", extra={"pid": os.getpid(), "commits": health.commits})
+    with serving_health(settings.health, report):
+        if modules:
+            await _publish(settings, modules, patience)
+        bus = await patience.wait_for("broker", lambda: open_bus(settings.amqp, name=f"orchestrator {pid}"))
+        if bus is None:
+            return
+        async with orchestrator(settings, bus) as engine:
+            reports.append(engine.health.report)
+            stopping = asyncio.create_task(_pass_on(stop, engine.stop))
+            log.info("orchestrator started", extra={"pid": pid, "health": settings.health or "off"})
+            try:
+                await engine.run()
+            finally:
+                stopping.cancel()
+            log.info("orchestrator drained", extra={"pid": pid, "commits": engine.health.commits})
 
 
-async def _supervise(settings: Any) -> int:
+async def _pass_on(stop: asyncio.Event, to: Callable[[], None]) -> None:
+    await stop.wait()
+    to()
+
+
+async def _publish(settings: Any, modules: tuple[str, ...], patience: Any) -> None:
+    from saga.cli.definitions import publish_modules
+
+    for text in await patience.wait_for("store", lambda: publish_modules(settings, modules)) or []:
+        click.echo(text, err=True)
+
+
+@contextmanager
+def serving_health(address: str, report: Callable[[], dict[str, object]]) -> Iterator[None]:
+    """Readiness over HTTP as long as this lasts, from the first moment; nothing without an address."""
+    if not address:
+        yield
+        return
+    from saga.adapters.http import HealthServer
+
+    def snapshot() -> tuple[bool, dict[str, object]]:
+        found = report()
+        return bool(found["ready"]), found
+
+    try:
+        server = HealthServer(address, snapshot)
+    except (OSError, ValueError, OverflowError) as error:
+        raise click.ClickException(f"--health {address}: {error}. Fix: host:port, with a free port") from None
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+async def _supervise(settings: Any, modules: tuple[str, ...]) -> int:
     """Children of this process, each an orchestrator; a dead one is started again, a stop is passed on."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stopping.set)
+    from saga.cli.patience import Patience, stop_signals
+
+    stopping = stop_signals()
+    if modules:
+        await _publish(settings, modules, Patience(stopping))
     children = [asyncio.create_task(_child(settings, number, stopping)) for number in range(settings.processes)]
     codes = await asyncio.gather(*children)
-    return max(codes)
+    return max(map(abs, codes))
 
 
-async def _child(settings: Any, number: int, stopping: asyncio.Event) -> int:
-    environment = dict(os.environ)
+def environment_of(settings: Any, number: int) -> dict[str, str]:
+    """What the child of this number is told: the same, but one process and the next port."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SAGA_")}
     environment |= {
+        "SAGA_CONFIG": os.devnull,
         "SAGA_AMQP": settings.amqp,
         "SAGA_STORE": settings.store,
         "SAGA_PROCESSES": "1",
@@ -95,8 +133,14 @@ async def _child(settings: Any, number: int, stopping: asyncio.Event) -> int:
     if settings.health:
         host, _, port = settings.health.rpartition(":")
         environment["SAGA_HEALTH"] = f"{host}:{int(port) + number}"
-    pause = 0.5
-    while True:
+    return environment
+
+
+async def _child(settings: Any, number: int, stopping: asyncio.Event) -> int:
+    pause = RESTART_FIRST_SECONDS
+    environment = environment_of(settings, number)
+    code = 0
+    while not stopping.is_set():
         child = await asyncio.create_subprocess_exec(sys.executable, "-m", "saga.cli", "run", env=environment)
         waiting, stop = asyncio.create_task(child.wait()), asyncio.create_task(stopping.wait())
         await asyncio.wait({waiting, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -105,6 +149,8 @@ async def _child(settings: Any, number: int, stopping: asyncio.Event) -> int:
             if child.returncode is None:
                 child.send_signal(signal.SIGTERM)
             return await waiting
-        click.echo(f"orchestrator {child.pid} ended with {child.returncode}, starting another", err=True)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 10.0)
+        code = waiting.result()
+        click.echo(f"orchestrator {child.pid} ended with {code}, starting another", err=True)
+        await asyncio.wait({asyncio.create_task(stopping.wait())}, timeout=pause)
+        pause = min(pause * 2, RESTART_MAX_SECONDS)
+    return code

@@ -14,6 +14,8 @@ from saga.cli.show import output_option, print_json, print_rows
 EXIT_COMPENSATED = 7
 EXIT_ABANDONED = 8
 EXIT_TIMEOUT = 124
+ANSWERS_KEPT = timedelta(minutes=1)
+"""Each call has a queue of its own, or calls at the same time would take each other's answers."""
 
 
 @click.command()
@@ -29,8 +31,8 @@ def start(ctx: click.Context, /, name: str, data: str, **options: Any) -> None:
     body = _body(data)
     try:
         answer = asyncio.run(_start(settings_of(ctx), name, body, options))
-    except TimeoutError:
-        click.echo(f"no answer within {options['timeout']:g} s. Fix: the same call again is safe with --key", err=True)
+    except TimeoutError as error:
+        click.echo(f"error: {error}; with --key, or a definition that names its key, it is the same saga", err=True)
         sys.exit(EXIT_TIMEOUT)
     print_json(answer)
     sys.exit({"compensated": EXIT_COMPENSATED, "abandoned": EXIT_ABANDONED}.get(str(answer.get("status")), 0))
@@ -53,7 +55,7 @@ async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any])
     from saga.client import Client
 
     bus = await open_bus(settings.amqp, name="saga start")
-    client = Client(bus, IDS, name=f"cli-{IDS.message()[:8]}")
+    client = Client(bus, IDS, name=f"cli-{IDS.message()[:8]}", answers_kept=ANSWERS_KEPT)
     within = timedelta(seconds=options["timeout"])
     key, version = options["key"], options["version"]
     try:
@@ -153,11 +155,12 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
 
 async def _describe(settings: Any, saga: str) -> Any:
     from saga.bootstrap import CLOCK, open_store
+    from saga.cli.reference import saga_id
     from saga.engine.lookup import describe
 
     store = await open_store(settings.store)
     try:
-        return await describe(store, CLOCK, saga)
+        return await describe(store, CLOCK, await saga_id(store, saga))
     finally:
         await store.close()
 
@@ -187,10 +190,12 @@ def history(ctx: click.Context, saga: str, output: str) -> None:
 
 async def _history(settings: Any, saga: str) -> list[dict[str, Any]]:
     from saga.bootstrap import open_store
+    from saga.cli.reference import saga_id
 
     store = await open_store(settings.store)
     rows: list[dict[str, Any]] = []
     try:
+        saga = await saga_id(store, saga)
         while page := await store.history(saga, rows[-1]["version"] if rows else 0):
             rows += [
                 {"version": row.version, "at": row.at, "cause": row.cause, "events": msgspec.Raw(row.data)}

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 from typing import Any
 
 import click
@@ -19,7 +18,8 @@ from saga.cli.main import settings_of
 def serve(ctx: click.Context, /, target: str, migrate: bool, **flags: Any) -> None:  # noqa: FBT001 - a click flag
     """Run the participant MODULE:OBJECT (a Participant, or a function that returns one) until SIGTERM, then drain.
 
-    Any number of processes may serve one participant: they share its queue and its database.
+    While the broker or the database is away it waits, says so, and is not ready. Any number of processes may serve one
+    participant: they share its queue and its database.
     """
     from saga.bootstrap import load_object
     from saga.cli import logs
@@ -36,29 +36,34 @@ def serve(ctx: click.Context, /, target: str, migrate: bool, **flags: Any) -> No
 
 async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
     import logging
+    from contextlib import AsyncExitStack
 
-    from saga.adapters.http import HealthServer
     from saga.bootstrap import serving
+    from saga.cli.patience import Patience, stop_signals
+    from saga.cli.run import serving_health
     from saga.participant import run
 
     log = logging.getLogger("saga")
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    async with serving(settings, participant, name=f"{participant.service} {os.getpid()}", migrate=migrate) as (
-        at_work,
-        bus,
-    ):
-        health = (
-            HealthServer(settings.health, lambda: (True, {"service": participant.service})) if settings.health else None
-        )
-        if health is not None:
-            health.start()
-        log.info("participant started", extra={"service": participant.service, "pid": os.getpid()})
-        try:
-            await run(at_work, bus, stop)
-        finally:
-            if health is not None:
-                health.stop()
-        log.info("participant drained", extra={"service": participant.service, "pid": os.getpid()})
+    stop = stop_signals()
+    patience = Patience(stop)
+    name = f"{participant.service} {os.getpid()}"
+    about: dict[str, object] = {"service": participant.service}
+
+    def report() -> dict[str, object]:
+        if patience.missing:
+            return patience.report() | about
+        return {"ready": not stop.is_set(), "draining": stop.is_set(), **about}
+
+    async with AsyncExitStack() as stack:
+        stack.enter_context(serving_health(settings.health, report))
+
+        async def opened() -> tuple[Any, Any]:
+            return await stack.enter_async_context(serving(settings, participant, name=name, migrate=migrate))
+
+        found = await patience.wait_for("broker or database", opened)
+        if found is None:
+            return
+        at_work, bus = found
+        log.info("participant started", extra={**about, "pid": os.getpid()})
+        await run(at_work, bus, stop)
+        log.info("participant drained", extra={**about, "pid": os.getpid()})

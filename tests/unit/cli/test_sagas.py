@@ -1,0 +1,128 @@
+"""Looking at sagas and operating them, by id and by key."""
+
+import asyncio
+
+import pytest
+
+from saga.adapters.sqlite import open_store
+from saga.core.definition import canonical
+from saga.engine.cache import SagaCache
+from saga.engine.catalog import Catalog
+from saga.engine.dispatch import Dispatches
+from saga.engine.draft import Desk
+from saga.engine.handle import Handler
+from saga.engine.receive import Work
+from saga.engine.start import Starts
+from saga.engine.time import StoreClock
+from saga.ports import StoredDefinition
+from tests.unit.cli.conftest import Type
+from tests.unit.engine.rig import PIVOTAL, TWO_STEPS, CountingIds, ManualClock, Rig, start_message
+
+NOBODY = "01930000-0000-7000-8000-00000000ffff"
+
+
+@pytest.fixture
+def started(saga: Type, store: str) -> str:
+    """One order saga `o1` in the migrated store; its id."""
+    assert saga("db", "migrate").code == 0
+
+    async def begin() -> str:
+        opened, rig, clock = (
+            await open_store(store.removeprefix("sqlite:///"), clock=ManualClock()),
+            Rig(),
+            ManualClock(),
+        )
+        for plan in (TWO_STEPS, PIVOTAL):
+            definition = plan.definition
+            await opened.publish(
+                StoredDefinition(plan.hash, definition.name, definition.version, canonical(definition))
+            )
+        catalog, time = Catalog(opened, clock), StoreClock(clock)
+        cache, dispatches = SagaCache(opened, catalog, 10), Dispatches(rig.bus, opened, clock, 1)
+        desk = Desk(Starts(catalog, CountingIds(), frozenset()), dispatches, time, frozenset())
+        delivery = await rig.start()
+        await Handler(opened, cache, desk, dispatches, time).handle([Work(start_message(), "", delivery)])
+        await opened.close()
+        return CountingIds().saga()
+
+    return asyncio.run(begin())
+
+
+def test_a_store_without_tables_says_what_to_type(saga: Type) -> None:
+    """Whatever is asked of it."""
+    for command in (["list"], ["show", NOBODY], ["definitions", "list"], ["parked", "list"]):
+        done = saga(*command)
+        assert done.code == 1, done
+        assert "Fix: run `saga db migrate`" in done.err
+        assert "Traceback" not in done.err
+
+
+def test_the_list(saga: Type, started: str) -> None:
+    """A table for people, JSON for programs, ids for pipes."""
+    assert "o1" in saga("list").out
+    rows = saga("list", "-o", "json").json()
+    assert [(row["saga"], row["key"], row["status"]) for row in rows] == [(started, "o1", "running")]
+    assert saga("list", "-o", "id").out.strip() == started
+    assert saga("list", "--status", "completed", "-o", "json").json() == []
+
+
+@pytest.mark.parametrize("by", ["id", "key"])
+def test_one_saga(saga: Type, started: str, by: str) -> None:
+    """By its id, or by definition and key: every reason why it waits."""
+    reference = started if by == "id" else "order/o1"
+    done = saga("show", reference)
+    assert done.code == 0
+    assert "waits: reserve: reply of reserve-service.Reserve.v1 is due" in done.out
+    assert saga("show", reference, "-o", "json").json()["saga"] == started
+    assert "SagaStarted" in saga("history", reference).out
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        (NOBODY, "there is no saga"),
+        ("order/nobody", "no saga order with the key 'nobody'"),
+        ("nonsense", "DEFINITION/KEY"),
+    ],
+)
+@pytest.mark.usefixtures("started")
+def test_what_is_not_found(saga: Type, reference: str, said: str) -> None:
+    """Exit code 3 and the next thing to type, whatever was to be done."""
+    for command in (["show"], ["history"], ["cancel", "--reason", "r"], ["pause", "--reason", "r"]):
+        done = saga(command[0], reference, *command[1:])
+        assert done.code == 3, done
+        assert said in done.err
+
+
+def test_operating(saga: Type, started: str) -> None:
+    """Pause and resume, cancel by key; what has ended is a conflict."""
+    assert saga("pause", "order/o1", "--reason", "maintenance").json()["paused"]
+    assert "paused" in saga("list").out
+    assert not saga("resume", "order/o1", "--reason", "done").json()["paused"]
+    assert saga("cancel", "order/o1", "--reason", "r").json()["phase"] == "compensating"
+    assert saga("abandon", started, "--reason", "r", "--yes").json()["phase"] == "abandoned"
+    done = saga("cancel", started, "--reason", "r")
+    assert (done.code, done.err.strip()) == (4, "error: the saga has ended: abandoned")
+
+
+@pytest.mark.usefixtures("started")
+def test_a_verdict_that_does_not_fit(saga: Type) -> None:
+    """A step that is not parked: a conflict that says so."""
+    done = saga("resolve", "order/o1", "reserve", "retry", "--reason", "r")
+    assert done.code == 4
+    assert "reserve" in done.err
+
+
+@pytest.mark.usefixtures("started")
+def test_parked_messages(saga: Type) -> None:
+    """None yet."""
+    assert saga("parked", "list", "-o", "json").json() == []
+    assert "no parked message 7" in saga("parked", "show", "7").err
+
+
+def test_migrating_twice(saga: Type) -> None:
+    """The second time there is nothing to do; status agrees."""
+    assert saga("db", "status").code == 1
+    assert "applied 0001" in saga("db", "migrate").out
+    assert "nothing to do" in saga("db", "migrate").out
+    assert saga("db", "status").code == 0
