@@ -6,7 +6,7 @@ Everything here over AMQP can be done with a bare AMQP client; `docs/how-to/call
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, TypeVar, overload
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -23,6 +23,18 @@ O = TypeVar("O")  # noqa: E741 - the output
 HALF_A_MINUTE = timedelta(seconds=30)
 FIVE_MINUTES = timedelta(minutes=5)
 A_DAY = timedelta(days=1)
+
+
+class How(TypedDict, total=False):
+    """How to start a saga; everything may be left out."""
+
+    key: str | None
+    """Business key: the same key is the same saga, for ever. Without it the definition's own key counts."""
+    version: int | None
+    """Of the definition; a definition given as an object has its own, one given by name is the newest."""
+    actor: str | None
+    """The person who asked; believed only from gateways."""
+    within: timedelta
 
 
 class Client:
@@ -42,56 +54,17 @@ class Client:
         self._letters = Correspondence(bus, name, answers_kept)
 
     @overload
-    async def start(
-        self,
-        definition: Definition[I, O],
-        given: I,
-        *,
-        key: str | None = None,
-        version: int | None = None,
-        actor: str | None = None,
-        within: timedelta = ...,
-    ) -> Started[O]: ...
+    async def start(self, definition: Definition[I, O], given: I, **how: Unpack[How]) -> Started[O]: ...
     @overload
-    async def start(
-        self,
-        definition: str,
-        given: object,
-        *,
-        key: str | None = None,
-        version: int | None = None,
-        actor: str | None = None,
-        within: timedelta = ...,
-    ) -> Started[msgspec.Raw]: ...
-    async def start(
-        self,
-        definition: Definition[Any, Any] | str,
-        given: object,
-        *,
-        key: str | None = None,
-        version: int | None = None,
-        actor: str | None = None,
-        within: timedelta = HALF_A_MINUTE,
-    ) -> Started[Any]:
-        """Start a saga, repeating the same message until the engine accepts it.
+    async def start(self, definition: str, given: object, **how: Unpack[How]) -> Started[msgspec.Raw]: ...
+    async def start(self, definition: Definition[Any, Any] | str, given: object, **how: Unpack[How]) -> Started[Any]:
+        """Start a saga, repeating the same message until the engine accepts it: for 30 seconds, or as `within` says.
 
         The same key (or, without one, the definition's own business key) with the same input is the same saga. `given`
         is the input, or its JSON bytes. Raises Refused, and TimeoutError when nobody answered: then it is not known
         whether the saga exists, and calling again with the same key is safe.
         """
-        await self._letters.open()
-        message_id = self._ids.message()
-        message = StartMessage(
-            name=definition if isinstance(definition, str) else definition.name,
-            version=version if isinstance(definition, str) or version is not None else definition.version,
-            start_key=f"m:{message_id}" if key is None else f"k:{key}",
-            input=given if isinstance(given, bytes) else msgspec.json.encode(given),
-            message_id=message_id,
-            reply_to=self._letters.reply_to,
-            actor=actor,
-        )
-        answer = await self._letters.ask(start_to_wire(message), f"the start of {message.name}", within)
-        return Started(answer.saga, answer.existing, definition, message)
+        return await self._start(definition, given, how, how.get("within", HALF_A_MINUTE))
 
     async def result(self, started: Started[O], *, within: timedelta = FIVE_MINUTES) -> Ended[O]:
         """Wait until a saga has ended; after a restart of the caller, `start` it again to get here.
@@ -104,40 +77,16 @@ class Client:
         return ended(started.definition, answer)  # type: ignore[return-value]  # a name is Started[Raw]
 
     @overload
-    async def run(
-        self,
-        definition: Definition[I, O],
-        given: I,
-        *,
-        key: str | None = None,
-        version: int | None = None,
-        within: timedelta = ...,
-    ) -> Ended[O]: ...
+    async def run(self, definition: Definition[I, O], given: I, **how: Unpack[How]) -> Ended[O]: ...
     @overload
-    async def run(
-        self,
-        definition: str,
-        given: object,
-        *,
-        key: str | None = None,
-        version: int | None = None,
-        within: timedelta = ...,
-    ) -> Ended[msgspec.Raw]: ...
-    async def run(
-        self,
-        definition: Definition[Any, Any] | str,
-        given: object,
-        *,
-        key: str | None = None,
-        version: int | None = None,
-        within: timedelta = FIVE_MINUTES,
-    ) -> Ended[Any]:
-        """Start a saga and wait until it has ended: `start`, then `result`.
+    async def run(self, definition: str, given: object, **how: Unpack[How]) -> Ended[msgspec.Raw]: ...
+    async def run(self, definition: Definition[Any, Any] | str, given: object, **how: Unpack[How]) -> Ended[Any]:
+        """Start a saga and wait until it has ended: `start`, then `result`; 5 minutes, or as `within` says.
 
         Raises Refused, and TimeoutError when it has not ended by then; the saga goes on, and the same call finds it.
         """
-        begun = asyncio.get_running_loop().time()
-        started = await self.start(definition, given, key=key, version=version, within=within)
+        begun, within = asyncio.get_running_loop().time(), how.get("within", FIVE_MINUTES)
+        started = await self._start(definition, given, how, within)
         left = within - timedelta(seconds=asyncio.get_running_loop().time() - begun)
         return await self.result(started, within=left)
 
@@ -176,6 +125,23 @@ class Client:
     async def close(self) -> None:
         """Stop listening. The bus stays open: it is the caller's."""
         await self._letters.close()
+
+    async def _start(
+        self, definition: Definition[Any, Any] | str, given: object, how: How, within: timedelta
+    ) -> Started[Any]:
+        await self._letters.open()
+        message_id, key, version = self._ids.message(), how.get("key"), how.get("version")
+        message = StartMessage(
+            name=definition if isinstance(definition, str) else definition.name,
+            version=version if isinstance(definition, str) or version is not None else definition.version,
+            start_key=f"m:{message_id}" if key is None else f"k:{key}",
+            input=given if isinstance(given, bytes) else msgspec.json.encode(given),
+            message_id=message_id,
+            reply_to=self._letters.reply_to,
+            actor=how.get("actor"),
+        )
+        answer = await self._letters.ask(start_to_wire(message), f"the start of {message.name}", within)
+        return Started(answer.saga, answer.existing, definition, message)
 
     def _store(self) -> Lookup:
         if self._lookup is None:

@@ -206,8 +206,6 @@ class MemorySubscription:
     @property
     def trouble(self) -> str | None:
         """Why nothing can arrive now."""
-        if self._closed:
-            return f"the subscription of {self._name} is closed"
         return None if self._broker.has(self._name) else f"the queue {self._name!r} is missing"
 
     async def receive(self) -> Sequence[Delivery]:

@@ -12,7 +12,8 @@ from saga.engine.cache import Found
 from saga.engine.draft import Desk, Draft
 from saga.engine.receive import QUEUES, Work
 from saga.engine.settings import EngineSettings
-from saga.engine.worker import Orchestrator, Readers
+from saga.engine.worker import Orchestrator
+from saga.engine.worker.reading import Readers
 from saga.ports import Bus, Outgoing, Sent, Subscription, Unavailable
 from tests.unit.engine.living import QUICK, SOON_SECONDS, running, send_starts, serve, until, waiting
 from tests.unit.engine.rig import SERVICES, CountingIds, Rig
