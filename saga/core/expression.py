@@ -6,8 +6,6 @@ There is no arithmetic and no string building but `text`: both belong in a parti
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 import msgspec
