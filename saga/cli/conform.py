@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 10.0
 @click.option("--undo-body", help="Its body: JSON, or @FILE. Fields of the action's reply are null.")
 @click.option("--declined-body", help="A body that is answered with a declared failure: JSON, or @FILE.")
 @click.option("--read-only", is_flag=True, help="The command changes nothing and keeps no inbox.")
-@click.option("--restart", metavar="COMMAND", help="Restarts the participant and returns once it is started again.")
+@click.option("--restart", metavar="COMMAND", help="Kills the participant, where something starts it again.")
 @click.option(
     "--patience", type=click.FloatRange(min=0.1), default=PATIENCE_SECONDS, show_default=True, help="Seconds."
 )
@@ -38,18 +38,10 @@ def conform(ctx: click.Context, /, command: str, output: str, restart: str | Non
         --body '{"order_id": "$UNIQUE", "customer": "ann", "amount": "9.99"}' \\
         --undo payments.RefundCharge.v1 --undo-body '{"charge_id": null, "reason": "test"}'
     """
-    from saga.conform import Target, Verdict
+    from saga.conform import Verdict
 
-    target = Target(
-        command=command,
-        body=_bytes(given["body"]) or b"",
-        undo=given["undo"],
-        undo_body=_bytes(given["undo_body"]),
-        declined_body=_bytes(given["declined_body"]),
-        read_only=given["read_only"],
-        patience=timedelta(seconds=given["patience"]),
-    )
-    findings = asyncio.run(_conform(settings_of(ctx), target, restart, quiet=output == "json"))
+    target = _target(command, given)
+    findings = asyncio.run(_conform(settings_of(ctx), target, restart))
     if output == "json":
         from saga.cli.show import print_json
 
@@ -59,6 +51,23 @@ def conform(ctx: click.Context, /, command: str, output: str, restart: str | Non
     broken = [finding for finding in findings if finding.verdict is Verdict.BROKEN]
     if broken:
         sys.exit(EXIT_FAILED)
+
+
+def _target(command: str, given: dict[str, Any]) -> Any:
+    """Raises TargetError before anything is connected to."""
+    from saga.conform import Target, checked
+
+    return checked(
+        Target(
+            command=command,
+            body=_bytes(given["body"]) or b"",
+            undo=given["undo"],
+            undo_body=_bytes(given["undo_body"]),
+            declined_body=_bytes(given["declined_body"]),
+            read_only=given["read_only"],
+            patience=timedelta(seconds=given["patience"]),
+        )
+    )
 
 
 def _bytes(given: str | None) -> bytes | None:
@@ -71,7 +80,7 @@ def _bytes(given: str | None) -> bytes | None:
         raise click.ClickException(f"{given}: {error.strerror}. Fix: @ and the path of a file, or JSON") from None
 
 
-async def _conform(settings: Any, target: Any, restart: str | None, *, quiet: bool) -> Any:
+async def _conform(settings: Any, target: Any, restart: str | None) -> Any:
     from saga.bootstrap import CLOCK, IDS, open_bus
     from saga.conform import conform as tried
 
@@ -79,13 +88,15 @@ async def _conform(settings: Any, target: Any, restart: str | None, *, quiet: bo
         await _run(shlex.split(restart or ""))
 
     def tell(finding: Any) -> None:
-        if not quiet:
-            click.echo(f"{finding.verdict.value:<8}  {finding.rule.name:<18}", err=True)
+        if sys.stderr.isatty():
+            click.echo(f"\r{finding.verdict.value:<8}  {finding.rule.name:<18}", nl=False, err=True)
 
     bus = await open_bus(settings.amqp, name="conform")
     try:
         return await tried(bus, target, clock=CLOCK, ids=IDS, restart=run_restart if restart else None, progress=tell)
     finally:
+        if sys.stderr.isatty():
+            click.echo("\r" + " " * 30 + "\r", nl=False, err=True)
         await bus.close()
 
 

@@ -7,6 +7,6 @@ the participant by its answers only.
 from saga.conform.report import Finding, Verdict
 from saga.conform.rules import RULES, Rule
 from saga.conform.run import conform
-from saga.conform.target import Target, TargetError
+from saga.conform.target import Target, TargetError, checked
 
-__all__ = ["RULES", "Finding", "Rule", "Target", "TargetError", "Verdict", "conform"]
+__all__ = ["RULES", "Finding", "Rule", "Target", "TargetError", "Verdict", "checked", "conform"]
