@@ -5,6 +5,7 @@
     ├── DefinitionConflict    the author's: published under this name and version with another content
     ├── ProtocolViolation     a peer's: park the message               (.code, .detail)
     ├── Unavailable           nobody's: infrastructure; try again later
+    ├── Unstorable            ours: a row the store will never take; set it aside
     └── SchemaMismatch        the operator's: migrate, or the store was changed by hand
 
 A business refusal is a value (a reply), never an exception. Losing a compare-and-swap is a value too (`Committed`).
@@ -64,6 +65,10 @@ class ProtocolViolation(SagaError):
 
 class Unavailable(SagaError):
     """The broker or the store does not answer now; the same call may succeed later."""
+
+
+class Unstorable(SagaError):
+    """The store will never take a row of what it was given; nothing of it was written."""
 
 
 class SchemaMismatch(SagaError):

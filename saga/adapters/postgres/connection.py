@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from saga.core.errors import SchemaMismatch
+from saga.core.errors import SchemaMismatch, Unstorable
 from saga.ports import CommitUnknown, Unavailable
 
 _STATEMENTS_FOLDER = Path(__file__).parent / "sql"
@@ -19,6 +19,10 @@ _QUERIES_PER_CONNECTION_MAX = 2**62
 
 _LOST_ANSWER = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _MISSING_TABLES = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
+
+
+_REFUSED_FOR_GOOD = ("22", "23502", "23514", "54")
+"""Errors that say something about a value, not about the server or a race: the same again is refused again."""
 
 
 class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +154,8 @@ def translated(error: BaseException, name: str) -> Exception:
         return SchemaMismatch(
             f"postgres: {name} needs tables this database does not have ({reason(error)}). Fix: run `saga db migrate`"
         )
+    if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_REFUSED_FOR_GOOD):
+        return Unstorable(f"postgres: {name} cannot be carried out: {reason(error)}")
     if may_have_happened(error):
         return CommitUnknown(f"postgres: no answer to {name}: {reason(error)}")
     return Unavailable(f"postgres: {name} was refused: {reason(error)}")

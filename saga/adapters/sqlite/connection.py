@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from saga.core.errors import SchemaMismatch
+from saga.core.errors import SchemaMismatch, Unstorable
 from saga.ports import CommitUnknown, Unavailable
 
 T = TypeVar("T")
@@ -73,6 +73,8 @@ class Connection:
             if "no such table" in str(error) or "no such column" in str(error):
                 raise SchemaMismatch(f"sqlite: {self._path}: {error}. Fix: run `saga db migrate`") from error
             raise Unavailable(f"sqlite: {self._path}: {error}") from error
+        except (sqlite3.DataError, sqlite3.IntegrityError) as error:
+            raise Unstorable(f"sqlite: {self._path}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise Unavailable(f"sqlite: {self._path}: {type(error).__name__}: {error}") from error
         return answer
