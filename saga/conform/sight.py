@@ -11,6 +11,8 @@ from saga.wire.screen import NAME_CHARACTERS_MAX
 
 ECHOED = (names.STEP, names.KIND, names.EXECUTION, names.ATTEMPT, names.IDEMPOTENCY_KEY)
 SETTLING = (Outcome.OK, Outcome.FAILED)
+TOO_LARGE = ("the body has ", "the headers have ")
+"""How a bus begins the defect of what it did not read for its size."""
 
 
 def violations(reply: Delivery, command: Outgoing, service: str) -> list[tuple[str, str]]:
@@ -48,8 +50,8 @@ def shown(reply: Delivery) -> str:
 
 
 def _strings(reply: Delivery) -> Iterator[tuple[str, str]]:
-    if reply.defects:
-        yield "header-strings", "; ".join(reply.defects)
+    for defect in reply.defects:
+        yield "limits" if defect.startswith(TOO_LARGE) else "header-strings", defect
     if any("\0" in text for text in (*reply.headers, *reply.headers.values())):
         yield "header-strings", "a header holds a NUL character"
 
@@ -104,8 +106,8 @@ def _codes(reply: Delivery) -> Iterator[tuple[str, str]]:
 
 
 def _body(reply: Delivery, service: str) -> Iterator[tuple[str, str]]:
-    if outcome_of(reply) not in SETTLING:
-        return
+    if outcome_of(reply) not in SETTLING or any(defect.startswith(TOO_LARGE) for defect in reply.defects):
+        return  # what is too large was not read
     try:
         fields.command_type(reply.type)
     except ProtocolViolation:

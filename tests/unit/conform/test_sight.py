@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from saga.adapters.rabbitmq.content import oversize
 from saga.conform.sight import violations
 from saga.core.messages import CommandMessage, Kind, Outcome, ReplyEffect
 from saga.ports import Delivery
@@ -66,6 +67,7 @@ def test_the_right_reply_breaks_nothing() -> None:
     [
         (delivered(defects=("the header saga-attempt is no string (AMQP type 'I')",)), "header-strings"),
         (delivered(header={"saga-message": "a\0b"}), "header-strings"),
+        (delivered(defects=oversize(300_000), body=b""), "limits"),
         (delivered(sender=None), "user-id"),
         (delivered(routing_key="bank.done", header={"saga-outcome": "done"}), "routing-key"),
         (delivered(routing_key="other.ok"), "routing-key"),
