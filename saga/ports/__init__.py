@@ -1,0 +1,60 @@
+"""The ports: what the engine and the participants ask of the world, as small protocols with their values.
+
+Every await of an adapter ends: each call has a deadline of its own and raises `Unavailable` when it passes.
+"""
+
+from saga.core.errors import Unavailable
+from saga.ports.bus import Bus, Delivery, MissingQueue, Outgoing, Sent, Subscription
+from saga.ports.database import Database, Transaction
+from saga.ports.journal import (
+    Advance,
+    Batch,
+    Committed,
+    CommitUnknown,
+    Definitions,
+    Due,
+    Journal,
+    Known,
+    NewSaga,
+    ParkedMessage,
+    StoredDefinition,
+    Tail,
+    Wakes,
+)
+from saga.ports.lookup import HistoryRow, Lookup, ParkedRow, SagaFilter, SagaRow
+from saga.ports.machine import Clock, Ids
+from saga.ports.store import Schema, Store
+
+__all__ = [
+    "Advance",
+    "Batch",
+    "Bus",
+    "Clock",
+    "CommitUnknown",
+    "Committed",
+    "Database",
+    "Definitions",
+    "Delivery",
+    "Due",
+    "HistoryRow",
+    "Ids",
+    "Journal",
+    "Known",
+    "Lookup",
+    "MissingQueue",
+    "NewSaga",
+    "Outgoing",
+    "ParkedMessage",
+    "ParkedRow",
+    "SagaFilter",
+    "SagaRow",
+    "Schema",
+    "Sent",
+    "Store",
+    "StoredDefinition",
+    "Subscription",
+    "Tail",
+    "Transaction",
+    "Unavailable",
+    "Wakes",
+]

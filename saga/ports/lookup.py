@@ -1,0 +1,80 @@
+"""Reading for people."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from saga.ports.journal import ParkedMessage
+
+
+class SagaFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sagas to list. Every field that is set must match."""
+
+    ids: tuple[str, ...] = ()
+    """Only these; what is no saga id matches nothing."""
+    name: str | None = None
+    statuses: tuple[str, ...] = ()
+    wait_kind: str | None = None
+    start_key: str | None = None
+    tags: dict[str, str] = {}
+    started_after: datetime | None = None
+    started_before: datetime | None = None
+    before: str | None = None
+    """Only sagas with a smaller id: the last id of the page before."""
+    limit: int = 50
+
+
+class SagaRow(msgspec.Struct, frozen=True):
+    """A saga as a list shows it."""
+
+    saga: str
+    name: str
+    start_key: str
+    definition: str
+    definition_version: int
+    version: int
+    status: str
+    wait_kind: str
+    wait_text: str
+    tags: dict[str, str]
+    root: str
+    parent: str | None
+    started_at: datetime
+    wake_at: datetime | None
+    dispatched_version: int
+
+
+class HistoryRow(msgspec.Struct, frozen=True):
+    """One commit of a saga."""
+
+    saga: str
+    version: int
+    cause: str
+    at: datetime
+    data: bytes
+
+
+class ParkedRow(msgspec.Struct, frozen=True):
+    """A parked message with its number in the table."""
+
+    id: int
+    at: datetime
+    message: ParkedMessage
+
+
+class Lookup(Protocol):
+    """Reading for people: lists, one saga's history, parked messages."""
+
+    async def sagas(self, where: SagaFilter) -> Sequence[SagaRow]:
+        """Newest first (ids are ordered by start time)."""
+        ...
+
+    async def history(self, saga: str, after: int = 0, limit: int = 1_000) -> Sequence[HistoryRow]:
+        """Commits in order, a page at a time."""
+        ...
+
+    async def parked(self, *, before: int | None = None, limit: int = 50) -> Sequence[ParkedRow]:
+        """Parked messages, newest first."""
+        ...
