@@ -22,13 +22,17 @@ async def answer_command(serving: Serving, command: CommandMessage) -> ReplyMess
     began = serving.clock.monotonic()
     with serving.participant.around(command):
         result = await _answer(serving, command)
-    reply = addressed(command, result.outcome, result.code, result.message, effect=result.effect)
+    return addressed_reply(command, result, timedelta(seconds=serving.clock.monotonic() - began))
+
+
+def addressed_reply(command: CommandMessage, answer: Answer, handler_time: timedelta) -> ReplyMessage:
+    """The reply that carries an answer to whoever asked."""
     return msgspec.structs.replace(
-        reply,
-        type=result.type,
-        body=result.body,
-        retry_after=result.retry_after,
-        handler_time=timedelta(seconds=serving.clock.monotonic() - began),
+        addressed(command, answer.outcome, answer.code, answer.message, effect=answer.effect),
+        type=answer.type,
+        body=answer.body,
+        retry_after=answer.retry_after,
+        handler_time=handler_time,
     )
 
 

@@ -15,6 +15,7 @@ from saga.ports import Transaction
 Dialect = Literal["postgres", "sqlite"]
 
 _FOLDER = Path(__file__).parent / "sql"
+_RECORD_COLUMNS = 11
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -53,8 +54,13 @@ class Claim(msgspec.Struct, frozen=True):
 async def look(tx: Transaction, dialect: Dialect, key: str) -> Looked:
     """Take the key for this transaction, without waiting, and read its row."""
     [found] = await tx.execute(_statement(f"{dialect}/look"), key)
-    locked, now_ms, token, *columns = found
-    return Looked(bool(locked), _row(key, columns), _moment(now_ms), str(token))
+    return _looked(key, found)
+
+
+async def look_all(tx: Transaction, dialect: Dialect, keys: Sequence[str]) -> dict[str, Looked]:
+    """`look` at several keys, each named once, in one round trip."""
+    found = await tx.execute(_statement(f"{dialect}/look_all"), msgspec.json.encode(keys).decode())
+    return {str(key): _looked(str(key), columns) for *columns, key in found}
 
 
 async def claim(tx: Transaction, command: CommandMessage, by: Claim, *, now: datetime, remembers: timedelta) -> bool:
@@ -91,8 +97,13 @@ async def renew(tx: Transaction, key: str, by: Claim) -> bool:
 
 async def record(tx: Transaction, command: CommandMessage, settlement: Settlement) -> bool:
     """Write the first and last row of a key: settled. False if somebody was faster."""
-    identity = (command.key, settlement.status, command.type_name, payload_hash(command.body), _kept_body(command))
-    return bool(await tx.execute(_statement("record"), *identity, *_answer(settlement)))
+    return bool(await tx.execute(_statement("record"), *_recorded(command, settlement)))
+
+
+async def record_all(tx: Transaction, settled: Sequence[tuple[CommandMessage, Settlement]]) -> bool:
+    """`record` for several keys in one round trip. False if somebody was faster with any: leave the transaction."""
+    values = [value for command, settlement in settled for value in _recorded(command, settlement)]
+    return len(await tx.execute(_record_statement(len(settled)), *values)) == len(settled)
 
 
 async def tombstone(tx: Transaction, key: str, *, now: datetime, remembers: timedelta) -> bool:
@@ -115,6 +126,19 @@ async def purge(tx: Transaction, dialect: Dialect, limit: int) -> int:
 @cache
 def _statement(name: str) -> str:
     return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def _record_statement(rows_count: int) -> str:
+    """record.sql for several rows, all its parameters renumbered: an array is not something every driver takes."""
+    rows = (range(row * _RECORD_COLUMNS + 1, (row + 1) * _RECORD_COLUMNS + 1) for row in range(rows_count))
+    one, *more = (f"({', '.join(f'${number}' for number in row)})" for row in rows)
+    return _statement("record").replace(one, ",\n    ".join((one, *more)))
+
+
+def _looked(key: str, found: Sequence[object]) -> Looked:
+    locked, now_ms, token, *columns = found
+    return Looked(bool(locked), _row(key, columns), _moment(now_ms), str(token))
 
 
 def _row(key: str, columns: Sequence[object]) -> InboxRow | None:
@@ -149,6 +173,12 @@ class _Columns(msgspec.Struct, array_like=True):
     effect: ReplyEffect
     owner: str | None
     lease_until: int | None
+
+
+def _recorded(command: CommandMessage, settlement: Settlement) -> tuple[object, ...]:
+    """The parameters of record.sql."""
+    identity = (command.key, settlement.status, command.type_name, payload_hash(command.body), _kept_body(command))
+    return (*identity, *_answer(settlement))
 
 
 def _answer(settlement: Settlement) -> tuple[object, ...]:

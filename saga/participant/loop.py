@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from saga.core.errors import Unavailable
 from saga.participant.job import Serving
-from saga.participant.serve import PURGE_ROWS_MAX, Answered, answer_delivery, publish_answers, purge
+from saga.participant.serve import PURGE_ROWS_MAX, Answered, answer_group, grouped, publish_answers, purge
 from saga.ports import Bus, Delivery, Subscription
 
 PURGE_EVERY: Final = timedelta(minutes=10)
 DRAIN_MAX: Final = timedelta(seconds=30)
 """How long running handlers may take once the process is told to stop. What they leave is redelivered."""
+GROUPS_READY: Final = 4
+"""Of `commands_per_transaction` each, held at least while as many are being worked on."""
 PAUSE_FIRST_SECONDS: Final = 0.2
 PAUSE_MAX_SECONDS: Final = 10.0
 
@@ -63,8 +65,8 @@ class _Desk:
             except Unavailable as away:
                 await self._back_off(str(away))
                 continue
-            for delivery in deliveries:
-                task = asyncio.create_task(self._work(delivery))
+            for group in grouped(self._serving, deliveries):
+                task = asyncio.create_task(self._work(group))
                 self._working.add(task)
                 task.add_done_callback(self._working.discard)
             if self._pause is not None:  # take no more of what would only come back
@@ -90,12 +92,13 @@ class _Desk:
         if self._pause is not None:
             self._pause.cancel()
 
-    async def _work(self, delivery: Delivery) -> None:
+    async def _work(self, group: Sequence[Delivery]) -> None:
         async with self._turns:
-            answered = await answer_delivery(self._serving, delivery)
-        if not answered.messages:  # the database is away: given back at once it would come back at once
-            await self._back_off(answered.problem)
-        self._answered.append(answered)
+            answered = await answer_group(self._serving, group)
+        problem = next((one.problem for one in answered if not one.messages), None)
+        if problem is not None:  # the database is away: given back at once it would come back at once
+            await self._back_off(problem)
+        self._answered += answered
         self._news.set()
 
     async def _publish(self, batch: Sequence[Answered]) -> None:
@@ -124,7 +127,8 @@ class _Desk:
 async def _subscribed(serving: Serving, bus: Bus, stop: asyncio.Event) -> Subscription | None:
     """The subscription, as soon as broker and queue are there; None when stopped before."""
     pause_seconds = PAUSE_FIRST_SECONDS
-    prefetch = serving.participant.concurrency * 2
+    participant = serving.participant
+    prefetch = max(participant.concurrency, participant.commands_per_transaction * GROUPS_READY) * 2
     while not stop.is_set():
         try:
             return await bus.consume(serving.participant.queue, prefetch)

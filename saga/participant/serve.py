@@ -11,6 +11,7 @@ from saga.core.errors import ProtocolViolation, Unavailable
 from saga.participant import inbox
 from saga.participant.answering import answer_command, unreadable
 from saga.participant.job import Serving
+from saga.participant.together import answer_together, may_share
 from saga.ports import Bus, Delivery, Outgoing, Subscription
 from saga.wire import check_json, command_envelope, park_to_wire, reply_to_wire
 
@@ -56,6 +57,27 @@ async def answer_delivery(serving: Serving, delivery: Delivery) -> Answered:
         return Answered(delivery, (), str(away))
 
 
+async def answer_group(serving: Serving, deliveries: Sequence[Delivery]) -> list[Answered]:
+    """Answer deliveries that `may_share` a transaction; those that cannot after all, each in its own."""
+    replies = await answer_together(serving, deliveries) if len(deliveries) > 1 else {}
+    alone = [delivery for delivery in deliveries if delivery.token not in replies]
+    answered = [
+        Answered(delivery, (reply_to_wire(replies[delivery.token]),))
+        for delivery in deliveries
+        if delivery.token in replies
+    ]
+    return [*answered, *await asyncio.gather(*(answer_delivery(serving, delivery) for delivery in alone))]
+
+
+def grouped(serving: Serving, deliveries: Sequence[Delivery]) -> list[Sequence[Delivery]]:
+    """What is to be answered at once: groups of those that may share a transaction, and each other one by itself."""
+    size = serving.participant.commands_per_transaction
+    sharing = [delivery for delivery in deliveries if may_share(serving, delivery)]
+    kept_apart = set(map(id, sharing))
+    groups: list[Sequence[Delivery]] = [sharing[at : at + size] for at in range(0, len(sharing), size)]
+    return groups + [[delivery] for delivery in deliveries if id(delivery) not in kept_apart]
+
+
 async def publish_answers(bus: Bus, subscription: Subscription, answered: Sequence[Answered]) -> Published:
     """Publish the answers of a batch; acknowledge what the broker confirmed, give back the rest.
 
@@ -84,12 +106,12 @@ async def serve_batch(
     """Answer all of a batch, as many at once as the participant allows, then publish and settle."""
     turns = asyncio.Semaphore(serving.participant.concurrency)
 
-    async def in_turn(delivery: Delivery) -> Answered:
+    async def in_turn(group: Sequence[Delivery]) -> list[Answered]:
         async with turns:
-            return await answer_delivery(serving, delivery)
+            return await answer_group(serving, group)
 
-    answered = await asyncio.gather(*(in_turn(delivery) for delivery in deliveries))
-    return await publish_answers(bus, subscription, answered)
+    answered = await asyncio.gather(*(in_turn(group) for group in grouped(serving, deliveries)))
+    return await publish_answers(bus, subscription, [one for group in answered for one in group])
 
 
 async def purge(serving: Serving, limit: int = PURGE_ROWS_MAX) -> int:

@@ -75,11 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _sides(stage: Stage, given: argparse.Namespace) -> list[Side]:
-    ours = Ours(stage, orchestrators=given.orchestrators, participants=given.participants, in_flight=given.in_flight)
+    counts = {"orchestrators": given.orchestrators, "participants": given.participants, "in_flight": given.in_flight}
+    ours = [Ours(stage, **counts), Ours(stage, **counts, together=True)]
     if given.profile:
-        ours.profiles = Path(given.profile).resolve()
-        ours.profiles.mkdir(parents=True, exist_ok=True)
-    sides: list[Side] = [ours]
+        for side in ours:
+            side.profiles = Path(given.profile).resolve() / side.name
+            side.profiles.mkdir(parents=True, exist_ok=True)
+    sides: list[Side] = [*ours]
     if given.only in ("dbos", None):
         interpreter = dbos_interpreter(given.dbos_python)
         sides += [Dbos(stage, interpreter, "transaction"), Dbos(stage, interpreter, "step")]

@@ -9,7 +9,7 @@ from tests.bench.stage import EFFECTS, Caller, Stage, python, whole_orders
 from tests.servers.process import ServerProcess
 
 DEFINITION = "tests.bench.ours.definition"
-PARTICIPANT = "tests.bench.ours.participant:participant"
+PARTICIPANT = "tests.bench.ours.participant"
 STARTED_SECONDS = 30
 DBOS_WORKERS = 2
 DBOS_WORKER_CONCURRENCY = 50
@@ -64,12 +64,15 @@ class Running:
 class Ours:
     """The engine: its command line, as a user runs it."""
 
-    name = "ours"
     what = "saga engine: inbox, publish and consume over quorum queues"
     share = 1.0
 
-    def __init__(self, stage: Stage, *, orchestrators: int, participants: int, in_flight: int) -> None:
+    def __init__(
+        self, stage: Stage, *, orchestrators: int, participants: int, in_flight: int, together: bool = False
+    ) -> None:
         self._stage = stage
+        self._target = "together" if together else "alone"
+        self.name = "ours-16" if together else "ours"
         self._counts = {"orchestrator": orchestrators, "participant": participants}
         self._in_flight = in_flight
         self._store = self._database = ""
@@ -77,11 +80,12 @@ class Ours:
         self.settings = {
             "processes": f"{orchestrators} orchestrator, {participants} participant, 1 caller",
             "in flight": f"{in_flight} orders",
+            "commands_per_transaction": "16" if together else "1, the default",
         }
 
     def prepare(self) -> None:
-        self._store = self._stage.postgres.create_database("saga")
-        self._database = self._stage.postgres.create_database("bench")
+        self._store = self._stage.postgres.create_database(f"{self.name}-saga")
+        self._database = self._stage.postgres.create_database(self.name)
         for arguments in (["db", "migrate"], ["definitions", "publish", DEFINITION]):
             self._stage.run(*python("saga.cli", "--store", self._store, *arguments))
 
@@ -99,7 +103,7 @@ class Ours:
     def _command(self, role: str) -> Sequence[str]:
         if role == "orchestrator":
             return ["saga.cli", "--amqp", self._stage.amqp("orchestrator"), "--store", self._store, "run"]
-        serve = ["serve", PARTICIPANT, "--migrate", "--database", self._database]
+        serve = ["serve", f"{PARTICIPANT}:{self._target}", "--migrate", "--database", self._database]
         return ["saga.cli", "--amqp", self._stage.amqp("bench"), *serve]
 
 

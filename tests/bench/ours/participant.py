@@ -23,15 +23,28 @@ async def undo(cmd: Release | Refund, ctx: Context) -> Undone:
     return Undone()
 
 
-participant = Participant(
-    SERVICE,
-    handlers=[
-        Reserve.handled_by(do),
-        Release.handled_by(undo),
-        Charge.handled_by(do),
-        Refund.handled_by(undo),
-        Book.handled_by(do),
-        Confirm.handled_by(do),
-    ],
-    migrations=Path(__file__).parent / "migrations",
-)
+def made(commands_per_transaction: int) -> Participant:
+    """The participant."""
+    return Participant(
+        SERVICE,
+        commands_per_transaction=commands_per_transaction,
+        handlers=[
+            Reserve.handled_by(do),
+            Release.handled_by(undo),
+            Charge.handled_by(do),
+            Refund.handled_by(undo),
+            Book.handled_by(do),
+            Confirm.handled_by(do),
+        ],
+        migrations=Path(__file__).parent / "migrations",
+    )
+
+
+def alone() -> Participant:
+    """As it is by default: each command in a transaction of its own."""
+    return made(1)
+
+
+def together() -> Participant:
+    """Up to sixteen waiting commands in one transaction."""
+    return made(16)

@@ -68,6 +68,8 @@ async def slow_check(_cmd: Ping) -> None:
         (lambda: Participant("table", [handler(lonely)]), "cannot be called", "async def handle(cmd, ctx)"),
         (lambda: Participant("table", [handler(ping, check=slow_check)]), "is async", "plain function"),
         (lambda: Participant("table", [handler(ping)], concurrency=0), "runs nothing", "1 or more"),
+        (lambda: Participant("table", [handler(ping)], commands_per_transaction=0), "=0", "1 to 64"),
+        (lambda: Participant("table", [handler(ping)], commands_per_transaction=65), "=65", "1 to 64"),
         (lambda: Participant("table", [handler(ping)], lease=timedelta(0)), "ends before", "1 second"),
         (
             lambda: Participant("table", [handler(ping)], handler_timeout=timedelta(hours=1)),
