@@ -55,7 +55,8 @@ def test_planted_bugs_are_found(mutant: Mutant) -> None:
 def test_a_run_is_a_function_of_its_seed() -> None:
     """The same seeds leave the same trace, twice in this process and in one that hashes otherwise."""
     here = [run_one(seed)[0].trace_hash() for seed in range(TRACED)]
-    assert [run_one(seed)[0].trace_hash() for seed in range(TRACED)] == here
+    again = [run_one(seed)[0].trace_hash() for seed in range(TRACED)]
+    assert [seed for seed in range(TRACED) if here[seed] != again[seed]] == []
     program = (
         f"from tests.simulation.hunt import run_one\nprint([run_one(seed)[0].trace_hash() for seed in range({TRACED})])"
     )
@@ -65,6 +66,8 @@ def test_a_run_is_a_function_of_its_seed() -> None:
         env={**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    assert elsewhere.stdout.strip() == str(here)
+    assert elsewhere.returncode == 0, elsewhere.stderr
+    there = elsewhere.stdout.strip().strip("[]").replace("'", "").split(", ")
+    assert [seed for seed in range(TRACED) if here[seed] != there[seed]] == []
