@@ -36,7 +36,7 @@ from saga.testing.expected import (
     succeeded,
     undone,
 )
-from saga.testing.given import Given, Then, given
+from saga.testing.given import Given, Past, Then, given
 from saga.testing.happenings import (
     Happening,
     abandoned,
@@ -70,6 +70,7 @@ __all__ = [
     "NotIdempotent",
     "NotPossible",
     "Operator",
+    "Past",
     "Proven",
     "RefusedCode",
     "Run",

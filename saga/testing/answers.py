@@ -94,7 +94,7 @@ class Mishap(msgspec.Struct, frozen=True, kw_only=True):
 One = msgspec.Struct | Callable[[Sent], msgspec.Struct]
 """A reply, a failure, an `Answer` or `Mishap`, or a function that makes one from the command."""
 Script = One | Sequence[One]
-"""A sequence is used up sending by sending; then its last answer goes on, without its mishap, or its function is asked
+"""Several are used up sending by sending; then its last answer goes on, without its mishap, or its function is asked
 every time."""
 Answers = Mapping[str, Script]
 """Scripts by step: `charge`, and `charge.undo` for its compensation. Compensations need none."""

@@ -116,15 +116,15 @@ class _Explorer:
                 raise RuntimeError(f"{self._definition.name}: more than {STORIES_MAX} stories. Fix: fewer inputs")
             if not troubles:
                 stories += [(_death(commit),) for commit in range(1, len(run.commits) + 1)]
-            stories += [(*troubles, trouble) for trouble in self._next(run.commands, is_plain=not troubles)]
+            stories += [(*troubles, trouble) for trouble in self._next(run.commands)]
 
-    def _next(self, commands: tuple[str, ...], *, is_plain: bool) -> Iterator[Trouble]:
-        """Everything about what is reached for the first time; and on a byway, everything that stops the saga later."""
+    def _next(self, commands: tuple[str, ...]) -> Iterator[Trouble]:
+        """Everything about what is reached for the first time; and what stops the saga later, where it was before."""
         new = [step for step in commands if step not in self._reached]
         self._reached.update(new)
         for step in new:
             yield from troubles_of(self._plan, step, self._answers)
-        if new and not is_plain:
+        if new:
             for step in commands[commands.index(new[0]) + 1 :]:
                 if step not in new:
                     yield from stops_of(self._plan, step)

@@ -61,9 +61,11 @@ def compensating(because: str | None = None) -> Expected:
     return Expected(e.CompensationStarted, {} if because is None else {"because": because})
 
 
-def parked(path: str, code: str | None = None) -> Expected:
-    """The step waits for a person."""
-    return Expected(e.StepParked, {"path": path} if code is None else {"path": path, "code": code})
+def parked(step: str, code: str | None = None) -> Expected:
+    """The step, or its compensation (`charge.undo`), waits for a person."""
+    path, kind = split(step)
+    fields: dict[str, Any] = {"path": path, "kind": kind}
+    return Expected(e.StepParked, fields if code is None else {**fields, "code": code})
 
 
 def completed() -> Expected:

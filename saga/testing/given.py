@@ -135,5 +135,5 @@ class Then:
         return self._case.when(happening)
 
     def _fail(self, word: str, lines: list[str]) -> None:
-        told = "\n".join(f"    {line}" for line in lines) or "    (nothing was recorded)"
+        told = "\n".join(f"    {line}" for line in lines)
         raise AssertionError(f"{self._headline}\n  {word} (- expected, + happened)\n{told}")

@@ -50,10 +50,8 @@ class NotIdempotent(AssertionError):
     def __init__(self, contract: Contract, findings: tuple[Finding, ...]) -> None:
         self.findings = findings
         told = "\n".join(str(finding) for finding in findings)
-        advice = ADVICE[contract.effect]
-        super().__init__(
-            f"{contract.type_name} (effect {contract.effect}) breaks the wire contract (the numbers: what a participant must do)\n{told}\n  Fix: {advice}"
-        )
+        title = f"{contract.type_name} (effect {contract.effect}) breaks what a participant must do"
+        super().__init__(f"{title} (numbers: docs/reference/wire.md)\n{told}\n  Fix: {ADVICE[contract.effect]}")
 
 
 class Proven(msgspec.Struct, frozen=True):
@@ -114,7 +112,11 @@ class _Teller:
         """Learn what one undisturbed delivery changes. Raises TypeError when it shows nothing, NotIdempotent."""
         async with self._made.service() as service:
             life = await self._life(service)
-            reply = await life.do()
+            try:
+                reply = await life.do()
+            except Broken as unanswered:
+                finding = _finding("The command comes once.", unanswered, life)
+                raise NotIdempotent(self._contract, (finding,)) from unanswered
             self._unit = await life.change()
         name = self._contract.type_name
         if reply.outcome not in {Outcome.OK, Outcome.FAILED}:

@@ -1,6 +1,5 @@
 """The scripts of a run: which answer each sending of a command gets."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +8,7 @@ from saga.contract import Failure
 from saga.core.definition import CommandTemplate, Step
 from saga.core.messages import Kind, Outcome
 from saga.core.plan import Plan
-from saga.testing.answers import Answer, Answers, Mishap, One, Sent, address, mishap_of, ok, split
+from saga.testing.answers import Answer, Answers, Mishap, One, Script, Sent, address, mishap_of, ok, split
 
 
 class Unscripted(LookupError):
@@ -91,8 +90,8 @@ def encoded_failure(step: Step, answer: Answer) -> tuple[str, bytes]:
     return f"{command.service}.{answer.code}.v{command.version}", body
 
 
-def _items(script: One | Sequence[One]) -> list[One]:
-    items: list[Any] = list(script) if isinstance(script, Sequence) else [script]
+def _items(script: Script) -> list[One]:
+    items: list[Any] = list(script) if isinstance(script, list | tuple) else [script]
     if not items:
         raise LookupError("an empty script answers nothing. Fix: leave the step out, or give it one answer")
     for item in items:

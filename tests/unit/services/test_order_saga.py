@@ -137,7 +137,7 @@ async def test_the_deadline_undoes_everything() -> None:
     """Nobody gives a quote: after an hour a person could look, after a day the saga undoes what was done."""
     run = await play(order, PLACE, but(quote=silent()))
     assert run.status == "parked"
-    assert timedelta(minutes=50) < run.elapsed <= timedelta(hours=1)
+    assert timedelta(minutes=50) < run.elapsed < timedelta(minutes=70)
     await run.advance(timedelta(days=1))
     assert (run.status, run.undone, run.because) == ("compensated", ("charge", "reserve"), "the saga's deadline passed")
 

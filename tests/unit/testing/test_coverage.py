@@ -1,0 +1,124 @@
+"""`compensation_coverage`: everything that can go wrong, and what it led to."""
+
+import msgspec
+import pytest
+
+from saga.core import events as e
+from saga.core.definition import Definition
+from saga.core.messages import Kind, Outcome
+from saga.core.plan import plan_of
+from saga.define import Saga, define
+from saga.testing import Coverage, Unscripted, compensation_coverage, play
+from saga.testing.laws import broken_laws
+from saga.testing.world import World
+from tests.unit.testing.shop import (
+    ORDER,
+    SUNNY,
+    Declined,
+    Done,
+    Hold,
+    Order,
+    Ordered,
+    Pay,
+    Release,
+    Repay,
+    Ship,
+    shop,
+)
+
+
+async def test_every_compensation_is_sent() -> None:
+    """After an ok and after an unknown outcome, in a story for each thing that can go wrong."""
+    coverage = await compensation_coverage(shop, ORDER, SUNNY)
+    coverage.check()
+    assert (coverage.missing, coverage.broken) == ((), ())
+    assert set(coverage.known) == {"hold.undo", "pay.undo"}
+    told = {ending.troubles[0] for ending in coverage.endings if ending.troubles}
+    assert {
+        "hold answers Declined",
+        "pay is done and never knows it",
+        "no reply of pay arrives",
+        "ship is stuck past the deadline",
+        "it is cancelled while tell is on its way",
+        "the orchestrator dies after commit 3",
+    } <= told
+    assert any("the reply of pay.undo is lost" in ending.troubles for ending in coverage.endings)
+
+
+async def test_the_report_can_be_read() -> None:
+    """A line for each compensation, and each story that ends in front of a person, with the reason."""
+    report = str(await compensation_coverage(shop, [ORDER], SUNNY)).splitlines()
+    assert report[0].startswith("shop v2: ")
+    assert any(line.split()[:1] == ["pay.undo"] for line in report)
+    assert any("tell never answers -> parked: in-doubt" in line for line in report)
+
+
+@define("byway", version=1)
+def byway(s: Saga, order: Order) -> Ordered:
+    """Dear orders pay another way."""
+    with s.when(order.amount > 100) as dear:
+        s.step("hold", Hold(order=order.id), undo=Release(order=order.id))
+    with dear.otherwise():
+        s.step("pay", Pay(order=order.id, amount=order.amount), undo=Repay(id=None))
+    with s.attempt("again", on=[Declined]) as first:
+        s.step("pay-1", Pay(order=order.id, amount=1), undo=Repay(id=None))
+    with first.otherwise():
+        s.step("pay-2", Pay(order=order.id, amount=2), undo=Repay(id=None))
+    parcel = s.pivot("ship", Ship(order=order.id))
+    return Ordered(parcel=parcel.id)
+
+
+BYWAY = {name: Done() for name in ("hold", "pay", "pay-1", "pay-2", "ship")}
+
+
+async def test_what_no_input_reaches_is_missing() -> None:
+    """One input takes one arm; the other arm's compensation was never sent, and the check says so."""
+    coverage = await compensation_coverage(byway, ORDER, BYWAY)
+    assert coverage.missing == ("hold.undo after ok", "hold.undo after an unknown outcome")
+    with pytest.raises(AssertionError, match=r"byway v1: 2 problems\n  never sent: hold.undo after ok. Fix: add an in"):
+        coverage.check()
+    (await compensation_coverage(byway, [ORDER, Order(id="o-2", amount=101)], BYWAY)).check()
+
+
+async def test_a_byway_needs_answers_too() -> None:
+    """A step that only a failure leads to has to be answered as well."""
+    with pytest.raises(Unscripted, match=r"step 'pay-2' was sent bank.Pay.v1"):
+        await compensation_coverage(byway, ORDER, {name: BYWAY[name] for name in BYWAY if name != "pay-2"})
+
+
+async def test_a_broken_law_fails_the_check() -> None:
+    """Whatever the reason, it is told with its story."""
+    coverage = await compensation_coverage(shop, ORDER, SUNNY)
+    broken = msgspec.structs.replace(coverage.endings[0], broken=("pay was done 2 times under one key",))
+    worse = Coverage(coverage.title, coverage.known, coverage.unknown, (broken,))
+    with pytest.raises(AssertionError, match="nothing goes wrong -> completed: pay was done 2 times under one key"):
+        worse.check()
+    assert "broken: nothing goes wrong" in str(worse)
+
+
+async def test_each_law_is_noticed_when_it_is_broken() -> None:
+    """Histories that the engine would never write."""
+    run = await play(shop, ORDER, {**SUNNY, "ship": Declined()})
+    plan = plan_of(shop.compiled, shop.hash)
+    assert isinstance(plan.definition, Definition)
+    state, events = run.state, list(run.events)
+    world = World(plan)
+    assert broken_laws(plan, state, tuple(events), world) == []
+
+    undos = [
+        at for at, each in enumerate(events) if isinstance(each, e.CommandIssued) and each.kind is Kind.COMPENSATION
+    ]
+    swapped = list(events)
+    swapped[undos[0]], swapped[undos[1]] = swapped[undos[1]], swapped[undos[0]]
+    assert "hold is undone before pay" in broken_laws(plan, state, tuple(swapped), world)
+
+    hasty = [each for each in events if not isinstance(each, e.CompensationSucceeded)]
+    assert "hold is undone while the undo of pay is under way" in broken_laws(plan, state, tuple(hasty), world)
+
+    shipped = e.StepSucceeded(at=events[0].at, path="ship", execution=1, reply=msgspec.Raw(b"{}"))
+    late = [*events[: undos[0]], shipped, *events[undos[0] :]]
+    assert "pay is undone after the pivot ship" in broken_laws(plan, state, tuple(late), world)
+
+    happy = await play(shop, ORDER, SUNNY)
+    assert "completed, and the effect of pay does not stand" in broken_laws(plan, happy.state, happy.events, world)
+    assert happy.state.steps["pay"].action.outcome is Outcome.OK
