@@ -102,10 +102,10 @@ async def _tried(name: str, trial: Trial, talk: Talk) -> Finding:
 
 
 def _of_every_reply(name: str, talk: Talk) -> Finding:
-    if not talk.replies_count:
+    if not talk.sorting.replies_count:
         return Finding(BY_NAME[name], Verdict.UNTRIED, "there was no reply to look at")
-    if name in talk.violations:
-        reason, reply = talk.violations[name]
+    if name in talk.sorting.violations:
+        reason, reply = talk.sorting.violations[name]
         return Finding(BY_NAME[name], Verdict.BROKEN, reason, (seen(reply),))
     return Finding(BY_NAME[name], Verdict.KEPT)
 

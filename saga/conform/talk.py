@@ -1,4 +1,4 @@
-"""The orchestrator's part of the conversation: sends commands, sorts what comes back, looks at every reply."""
+"""The orchestrator's part of the conversation: makes commands, sends them, waits for what comes back."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,7 +9,8 @@ from typing import Self
 import msgspec
 
 from saga.conform.report import Broken
-from saga.conform.sight import outcome_of, violations
+from saga.conform.sight import outcome_of
+from saga.conform.sorting import Sorting
 from saga.conform.target import Target, filled
 from saga.core import identity
 from saga.core.errors import Unavailable
@@ -32,31 +33,17 @@ class Silent(Broken):
     """No answer came."""
 
 
-class Box:
-    """What came back about one attempt. A redelivered command may be answered twice, also much later."""
-
-    def __init__(self) -> None:
-        self.replies: asyncio.Queue[Delivery] = asyncio.Queue()
-        self.parked: asyncio.Queue[Delivery] = asyncio.Queue()
-
-
 class Talk:
     """A conversation with one participant. Every rule is tried in sagas of its own, so that none disturbs another."""
 
     def __init__(self, bus: Bus, target: Target, *, clock: Clock, ids: Ids, restart: Restart | None = None) -> None:
         self.target = target
         self.restart: Restart = restart or _no_restart
-        self.violations: dict[str, tuple[str, Delivery]] = {}
-        """By rule, of those that every reply is looked at for: the first one found."""
-        self.replies_count = 0
+        self.sorting = Sorting(target.service)
         self._bus = bus
         self._clock = clock
         self._ids = ids
-        self._boxes: dict[str, Box] = {}
-        self._sent: dict[str, Outgoing] = {}
-        self._answered: set[str] = set()
         self._attempts: dict[str, int] = {}
-        self._strangers = 0
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -115,8 +102,7 @@ class Talk:
     async def send(self, *messages: Outgoing) -> None:
         """Publish. Raises Unavailable when the broker does not take one, with the fix."""
         for message in messages:
-            self._sent[message.message_id] = message
-            self._boxes.setdefault(message.message_id, Box())
+            self.sorting.expect(message)
         for message, sent in zip(messages, await self._bus.publish(messages), strict=True):
             if sent.outcome == "returned":
                 queue = names.command_queue(self.target.service)
@@ -129,12 +115,12 @@ class Talk:
 
     async def reply(self, command: CommandMessage) -> Delivery:
         """The next reply to an attempt. Raises Silent."""
-        return await self._next(self._boxes[command.message_id].replies, f"no answer on {names.QUEUE_REPLIES}")
+        return await self._next(self.sorting.box(command.message_id).replies, f"no answer on {names.QUEUE_REPLIES}")
 
     async def parked(self, message: Outgoing) -> Delivery:
         """What the participant put aside of a message. Raises Silent."""
-        box = self._boxes[message.message_id]
-        return await self._next(box.parked, f"nothing was parked on {names.QUEUE_PARKING}")
+        box = self.sorting.box(message.message_id).parked
+        return await self._next(box, f"nothing was parked on {names.QUEUE_PARKING}")
 
     async def _next(self, box: asyncio.Queue[Delivery], nothing: str) -> Delivery:
         try:
@@ -142,7 +128,8 @@ class Talk:
                 return await box.get()
         except TimeoutError:
             seconds = self.target.patience.total_seconds()
-            strangers = f"; {self._strangers} messages there name no saga of ours" if self._strangers else ""
+            count = self.sorting.strangers_count
+            strangers = f"; {count} messages there name no saga of ours" if count else ""
             raise Silent(f"{nothing} within {seconds:g} s{strangers}") from None
 
     # -------------------------------------------------------------------------------------------------------- receiving
@@ -155,43 +142,7 @@ class Talk:
             except Unavailable:
                 await self._clock.sleep(AWAY_SECONDS)  # the adapter comes back; whoever waits for an answer gives up
                 continue
-            ours = [delivery for delivery in deliveries if self._take(delivery)]
-            self._strangers += len(deliveries) - len(ours)
-            await subscription.settle(ours)
-
-    def _take(self, delivery: Delivery) -> bool:
-        command = self._command_of(delivery)
-        if command is None:
-            return False
-        box = self._boxes[command.message_id]
-        if delivery.queue == names.QUEUE_PARKING:
-            box.parked.put_nowait(delivery)
-            return True
-        self.replies_count += 1
-        self._answered.add(command.message_id)
-        for rule, reason in violations(delivery, command, self.target.service):
-            self.violations.setdefault(rule, (reason, delivery))
-        box.replies.put_nowait(delivery)
-        return True
-
-    def _command_of(self, delivery: Delivery) -> Outgoing | None:
-        """What a message is about, also when it does not echo all it should: then what fits best of its saga."""
-        for message_id in (delivery.headers.get(names.IN_REPLY_TO, ""), delivery.message_id):
-            if message_id in self._sent:
-                return self._sent[message_id]
-        key = delivery.headers.get(names.IDEMPOTENCY_KEY)
-        about = [
-            command
-            for command in self._sent.values()
-            if command.correlation_id == delivery.correlation_id or command.headers.get(names.IDEMPOTENCY_KEY) == key
-        ]
-        return max(about, key=lambda command: self._fit(command, delivery), default=None)
-
-    def _fit(self, command: Outgoing, delivery: Delivery) -> tuple[int, bool]:
-        """How well a command fits: by the addresses that are echoed, and by having no answer yet."""
-        echoed = (names.IDEMPOTENCY_KEY, names.ATTEMPT, names.KIND)
-        same = sum(command.headers.get(name) == delivery.headers.get(name) for name in echoed)
-        return same, command.message_id not in self._answered
+            await subscription.settle([delivery for delivery in deliveries if self.sorting.take(delivery)])
 
     def _command(self, saga: str, kind: Kind, type_name: str, body: bytes) -> CommandMessage:
         service, name, version = fields.command_type(type_name)

@@ -71,7 +71,7 @@ class Tiny:
         expired = datetime.fromisoformat(command.headers.get("saga-expires-at", NEVER)) < datetime.now(UTC)
         if expired and self._flaw == "expired-known":
             return Row("", "refused", "expired")
-        row = self._known(command, asked)
+        row = self._known(command)
         if row is not None:
             return row
         if expired and self._flaw != "expired-unknown":
@@ -84,19 +84,19 @@ class Tiny:
             code = "" if self._flaw == "codes" else "Declined"
             self.declined += 1
             body = json.dumps({"number": self.declined}).encode()
-            declined = Row(self._hash(command), "failed", code, "none", body)
+            declined = Row(hash_of(command, self._flaw), "failed", code, "none", body)
             return self._kept(command, declined, keep=self._flaw != "failed-remembered")
         self.done += 1
-        applied = Row(self._hash(command), "ok", body=json.dumps({"number": self.done}).encode())
+        applied = Row(hash_of(command, self._flaw), "ok", body=json.dumps({"number": self.done}).encode())
         return self._kept(command, applied, keep=self._flaw != "same-attempt")
 
-    def _known(self, command: Delivery, asked: Any) -> Row | None:
+    def _known(self, command: Delivery) -> Row | None:
         row = self.rows.get(command.headers["saga-idempotency-key"])
         if row is None:
             return None
         if row.outcome == "cancelled":
             return None if self._flaw == "late-action" else Row("", "refused", "cancelled")
-        same = row.hash == self._hash(command, asked)
+        same = row.hash == hash_of(command, self._flaw)
         if not same and self._flaw != "other-bytes":
             return Row("", "refused", "key-reused")
         if self._flaw == "applied-twice":
@@ -106,19 +106,19 @@ class Tiny:
     def _undo(self, command: Delivery) -> Row:
         key, knows_ok = command.headers["saga-undoes"], command.headers["saga-undoes-outcome"] == "ok"
         action = self.rows.get(key)
-        nothing = Row(self._hash(command), "ok", effect="none", body=b"{}")
+        nothing = Row(hash_of(command, self._flaw), "ok", effect="none", body=b"{}")
         if action is None and knows_ok and self._flaw != "undo-forgotten":
             return Row("", "refused", "in-doubt")
         if action is None:
             if self._flaw != "no-tombstone":
                 self.rows[key] = Row("", "cancelled")
             if self._flaw == "undo-first":
-                return Row(self._hash(command), "failed", "NotFound", "none", b"{}")
+                return Row(hash_of(command, self._flaw), "failed", "NotFound", "none", b"{}")
             return self._kept(command, nothing)
         if action.outcome != "ok" and self._flaw != "undo-failed":
             return self._kept(command, nothing)
         self.done -= 1
-        undone = Row(self._hash(command), "ok", body=json.dumps({"left": self.done}).encode())
+        undone = Row(hash_of(command, self._flaw), "ok", body=json.dumps({"left": self.done}).encode())
         return self._kept(command, undone, keep=self._flaw != "undo-again")
 
     # --------------------------------------------------------------------------------------------------------- messages
@@ -177,8 +177,10 @@ class Tiny:
             self.rows[command.headers["saga-idempotency-key"]] = row
         return row
 
-    def _hash(self, command: Delivery, asked: Any = None) -> str:
-        meant = self._flaw == "bytes-as-sent"
-        body = json.dumps(json.loads(command.body), sort_keys=True).encode() if meant else command.body
-        kind = b"" if self._flaw == "other-command" else command.routing_key.encode()
-        return hashlib.sha256(kind + b" " + body).hexdigest()
+
+def hash_of(command: Delivery, flaw: str) -> str:
+    """Of type and bytes."""
+    meant = flaw == "bytes-as-sent"
+    body = json.dumps(json.loads(command.body), sort_keys=True).encode() if meant else command.body
+    kind = b"" if flaw == "other-command" else command.routing_key.encode()
+    return hashlib.sha256(kind + b" " + body).hexdigest()
