@@ -1,7 +1,7 @@
 """What a delivery carries, read from its frames: whatever a sender put there becomes a value or a defect, no error."""
 
 import struct
-from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -58,16 +58,14 @@ def decode_properties(payload: bytes) -> Properties:
     found: dict[str, str] = {}
     headers: dict[str, str] = {}
     try:
-        for name, raw in _properties_in(payload):
-            if name == "headers":
-                headers = _wanted_headers(raw, defects)
-            elif name in Properties.__struct_fields__:
-                _decode_text(found, name, raw, defects)
+        table = _read_properties(payload, found, defects)
+        headers = _wanted_headers(table, defects)
+        # Names and values are never longer than the table that holds them.
+        if len(table) > HEADERS_BYTES_MAX and (size_bytes := headers_size(headers.items())) > HEADERS_BYTES_MAX:
+            headers = {}
+            defects.append(f"the headers have {size_bytes} bytes, the limit is {HEADERS_BYTES_MAX}")
     except (IndexError, struct.error, KeyError) as error:
         defects.append(f"the properties cannot be read ({type(error).__name__})")
-    if headers and headers_size(headers.items()) > HEADERS_BYTES_MAX:
-        size_bytes, headers = headers_size(headers.items()), {}
-        defects.append(f"the headers have {size_bytes} bytes, the limit is {HEADERS_BYTES_MAX}")
     return Properties(headers=headers, defects=tuple(defects), **found)
 
 
@@ -75,6 +73,9 @@ def oversize(body_bytes: int) -> tuple[str, ...]:
     """The defect of a body that is not kept."""
     return (f"the body has {body_bytes} bytes, the limit is {BODY_BYTES_MAX}; it was not read",)
 
+
+_STRING = ord("S")
+_TEXTS = frozenset(Properties.__struct_fields__) - {"headers", "defects"}
 
 # Properties in the order of the wire: short strings but for those with a fixed size or a table.
 _ORDER = (
@@ -95,38 +96,60 @@ _ORDER = (
 )
 
 
-def _properties_in(payload: bytes) -> Iterator[tuple[str, bytes]]:
+@lru_cache(maxsize=256)  # every client sets the same few combinations
+def _present(flags: int) -> tuple[tuple[str, int], ...]:
+    """Names and sizes of the properties that are there, in their order."""
+    return tuple((name, size) for flag, name, size in _ORDER if flags & flag)
+
+
+def _read_properties(payload: bytes, found: dict[str, str], defects: list[str]) -> bytes:
+    """Fill in the properties we know; returns the table of headers, empty if there is none."""
+    table = b""
     (flags,) = struct.unpack_from(">H", payload, 12)
     at = 14
-    for flag, name, size in _ORDER:
-        if not flags & flag:
-            continue
+    for name, size in _present(flags):
         if size == -1:
             raw, at = read_short(payload, at)
+            if name in _TEXTS:
+                _decode_text(found, name, raw, defects)
         elif size == -2:
-            raw, at = read_long(payload, at)
+            table, at = read_long(payload, at)
         else:
-            raw, at = payload[at : at + size], at + size
-        yield name, raw
+            at += size
+    return table
 
 
 def _wanted_headers(table: bytes, defects: list[str]) -> dict[str, str]:
+    """The headers we look at, each a string, from their table. Raises IndexError, KeyError or struct.error."""
     headers: dict[str, str] = {}
-    at = 0
-    while at < len(table):
-        raw_name, at = read_short(table, at)
-        kind = table[at : at + 1]
-        raw, at = read_long(table, at + 1) if kind == b"S" else (b"", at + 1 + _skip(kind, table, at + 1))
-        if not raw_name.startswith(_WANTED):
+    at, end = 0, len(table)
+    while at < end:
+        start, at = at + 1, at + 1 + table[at]
+        name = _wanted_name(table[start:at])
+        kind = table[at]
+        if kind == _STRING:
+            start = at + 1 + LENGTH.size
+            at = start + LENGTH.unpack_from(table, at + 1)[0]
+            if at > end:
+                raise IndexError("a header runs past its table")
+        else:
+            start = at = at + 1 + _skip(bytes((kind,)), table, at + 1)
+        if not name:
             continue
-        name = raw_name.decode(errors="replace")
-        if kind != b"S":
-            defects.append(f"the header {name} is no string (AMQP type {kind.decode(errors='replace')!r})")
+        if kind != _STRING:
+            shown = bytes((kind,)).decode(errors="replace")
+            defects.append(f"the header {name} is no string (AMQP type {shown!r})")
         elif name in headers:
             defects.append(f"the header {name} is there twice")
         else:
-            _decode_text(headers, name, raw, defects)
+            _decode_text(headers, name, table[start:at], defects)
     return headers
+
+
+@lru_cache(maxsize=1_024)  # names are few; what a sender invents only pushes others out
+def _wanted_name(raw: bytes) -> str:
+    """The name of a header we look at, or nothing."""
+    return raw.decode(errors="replace") if raw.startswith(_WANTED) else ""
 
 
 def _decode_text(into: dict[str, str], name: str, raw: bytes, defects: list[str]) -> None:

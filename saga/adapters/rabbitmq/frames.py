@@ -77,7 +77,7 @@ def _publish_method(channel: int, exchange: str, routing_key: str, mandatory: bo
 
 
 def _properties(message: Outgoing, user: str | None) -> bytes:
-    table = b"".join([_field(name, value) for name, value in message.headers.items()])
+    table = b"".join([part for name, value in message.headers.items() for part in _field(name, value.encode())])
     flags = _ALWAYS
     parts = [b"", LENGTH.pack(len(table)), table, _PERSISTENT]
     for flag, value in (
@@ -94,9 +94,14 @@ def _properties(message: Outgoing, user: str | None) -> bytes:
     return b"".join(parts)
 
 
-def _field(name: str, value: str) -> bytes:
-    raw = value.encode()
-    return b"%b%bS%b%b" % (bytes((len(name.encode()),)), name.encode(), LENGTH.pack(len(raw)), raw)
+def _field(name: str, raw: bytes) -> tuple[bytes, bytes, bytes]:
+    return _field_name(name), LENGTH.pack(len(raw)), raw
+
+
+@lru_cache(maxsize=1_024)  # the names of headers are few
+def _field_name(name: str) -> bytes:
+    """With its length before it and the type of a string behind it."""
+    return _short(name) + b"S"
 
 
 def _short(text: str) -> bytes:
