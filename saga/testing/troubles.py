@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import msgspec
 
-from saga.contract import Effect
 from saga.core.definition import Step, StepKind
 from saga.core.messages import Kind
 from saga.core.plan import Plan
@@ -63,12 +62,13 @@ def _doubts(step: Step, usual: Callable[[Sent], Answer]) -> Iterator[Trouble]:
     """What leaves the outcome of a step unknown."""
     name = step.path
     # The pivot and what follows it are repeated until they are done: what lasts for ever would never end.
-    endless = step.kind in {StepKind.PIVOT, StepKind.RETRYABLE} and step.command.effect is not Effect.AT_MOST_ONCE
+    endless = step.kind in {StepKind.PIVOT, StepKind.RETRYABLE}
 
     def unknowing(sent: Sent) -> Answer:
         return retry(done=usual(sent).value)
 
     yield _trouble(f"{name} is done and does not know it", name, _at_first(unknowing, usual))
+    yield _trouble(f"{name} does not answer at first", name, _at_first(lambda _: silent(), usual))
     if not endless:
         yield _trouble(f"{name} is done and never knows it", name, unknowing)
         yield Trouble(f"{name} is never possible", {name: retry()})

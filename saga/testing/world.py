@@ -58,7 +58,7 @@ class World:
             said = self._action(step, command, answer, own, now)
         else:
             said = self._undo(step, command, answer, own, now)
-        if said is None:
+        if said is None or answer.outcome is None:
             return None
         reply = addressed(command, said.outcome, said.code, said.message, effect=said.effect)
         return msgspec.structs.replace(

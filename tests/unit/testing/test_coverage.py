@@ -50,7 +50,7 @@ async def test_the_report_can_be_read() -> None:
     report = str(await compensation_coverage(shop, [ORDER], SUNNY)).splitlines()
     assert report[0].startswith("shop v2: ")
     assert any(line.split()[:1] == ["pay.undo"] for line in report)
-    assert any("tell never answers -> parked: in-doubt" in line for line in report)
+    assert any("tell does not answer at first -> parked: in-doubt" in line for line in report)
 
 
 @define("byway", version=1)

@@ -114,7 +114,7 @@ async def test_a_command_after_its_compensation_finds_the_tombstone() -> None:
 
 async def test_what_is_tried_once_parks_in_doubt() -> None:
     """Nobody can tell whether the mail went out: a person says so, with evidence."""
-    run = await play(shop, ORDER, {**SUNNY, "tell": silent()})
+    run = await play(shop, ORDER, {**SUNNY, "tell": [silent(), Done()]})
     assert (run.status, run.waits[0].path) == ("parked", "tell")
     run.operator.resolve("tell", Verdict.APPLIED, evidence="it is in the outbox", reply=Done())
     assert (await run.finish()).status == "completed"
