@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from tests.bench.cpu import cpu_seconds
-from tests.bench.figures import Figures, Round, figures_of
+from tests.bench.figures import Round, figures_of, ratios_of
 from tests.bench.peers import dbos_interpreter, dbos_versions
 from tests.bench.report import Report, print_report, print_round
 from tests.bench.sides import Dbos, Floor, Ours, Side
@@ -48,8 +48,8 @@ def measure(stage: Stage, side: Side, number: int, orders: int) -> Round:
     )
 
 
-def compare(stage: Stage, sides: Sequence[Side], *, rounds: int, orders: int) -> list[Figures]:
-    """All rounds of all sides, in turns; the first side is what the others are compared with."""
+def compare(stage: Stage, sides: Sequence[Side], *, rounds: int, orders: int) -> dict[str, list[Round]]:
+    """All rounds of all sides, in turns."""
     found: dict[str, list[Round]] = {side.name: [] for side in sides}
     for side in sides:
         side.prepare()
@@ -57,7 +57,7 @@ def compare(stage: Stage, sides: Sequence[Side], *, rounds: int, orders: int) ->
         for side in sides:
             found[side.name].append(measure(stage, side, number, int(orders * side.share)))
             print_round(number, found[side.name][-1])
-    return [figures_of(found[side.name], side.what, side.settings) for side in sides]
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -67,8 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sides, versions = _sides(stage, given), _versions(stage)
         if any(isinstance(side, Dbos) for side in sides):
             versions |= dbos_versions(given.dbos_python)
-        figures = compare(stage, sides, rounds=given.rounds, orders=given.orders)
-    report = Report(versions=versions, figures=figures)
+        found = compare(stage, sides, rounds=given.rounds, orders=given.orders)
+    report = Report(
+        versions=versions,
+        figures=[figures_of(found[side.name], side.what, side.settings) for side in sides],
+        ratios=ratios_of(found, [side.name for side in sides if isinstance(side, Ours)]),
+        rounds=found,
+    )
     print_report(report)
     if given.json:
         Path(given.json).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
@@ -110,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", choices=["ours", "dbos", "floor"])
     parser.add_argument("--in-flight", type=int, default=400, help="orders of ours and the floor open at once")
     parser.add_argument("--orchestrators", type=int, default=1)
-    parser.add_argument("--participants", type=int, default=1)
+    parser.add_argument("--participants", type=int, default=2)
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     parser.add_argument("--profile", metavar="FOLDER", help="run our processes under cProfile, which slows them")
     parser.add_argument(

@@ -1,7 +1,7 @@
 """What is measured, and how rounds become figures."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -43,6 +43,41 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Medians, by process."""
     cpu_ms_total: float
     settings: dict[str, str]
+
+
+class Ratio(msgspec.Struct, frozen=True, kw_only=True):
+    """How much faster one side is than another, from rounds that were neighbours in time."""
+
+    side: str
+    than: str
+    median: float
+    lowest: float
+    highest: float
+    cpu: float
+    """CPU an order of the other, by ours: what a busy machine disturbs least."""
+
+
+def ratios_of(rounds: Mapping[str, Sequence[Round]], ours: Sequence[str]) -> list[Ratio]:
+    """Of each of ours to each other side."""
+    return [
+        _ratio(side, than, list(zip(rounds[side], rounds[than], strict=True)))
+        for side in ours
+        for than in rounds
+        if than not in ours
+    ]
+
+
+def _ratio(side: str, than: str, pairs: Sequence[tuple[Round, Round]]) -> Ratio:
+    rates = [one.orders_per_second / other.orders_per_second for one, other in pairs]
+    cpu = [sum(other.cpu_ms_per_order.values()) / sum(one.cpu_ms_per_order.values()) for one, other in pairs]
+    return Ratio(
+        side=side,
+        than=than,
+        median=_median(rates),
+        lowest=round(min(rates), 2),
+        highest=round(max(rates), 2),
+        cpu=_median(cpu),
+    )
 
 
 def figures_of(rounds: Sequence[Round], what: str, settings: dict[str, str]) -> Figures:

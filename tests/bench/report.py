@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tests.bench.figures import Figures, Round
+from tests.bench.figures import Figures, Ratio, Round
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,6 +12,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     versions: dict[str, str]
     figures: list[Figures]
+    ratios: list[Ratio]
+    rounds: dict[str, list[Round]]
 
 
 def print_round(number: int, one: Round) -> None:
@@ -26,14 +28,19 @@ def print_round(number: int, one: Round) -> None:
 
 def print_report(report: Report) -> None:
     """Medians, spread, ratios, CPU by process, settings, versions."""
-    first = report.figures[0]
     print("\n" + ", ".join(f"{name} {value}" for name, value in report.versions.items()))
-    print(f"\n{'side':10} {'median':>9} {'min-max':>17} {first.side + ' is':>9}  {'CPU':>8} {'p50':>9} {'p99':>9}")
+    print(f"\n{'side':10} {'median':>9} {'min-max':>13}  {'CPU':>8} {'p50':>9} {'p99':>9}")
     for one in report.figures:
-        spread, ratio = f"{one.lowest:.0f}-{one.highest:.0f}", f"{first.median / one.median:.2f} x"
+        spread = f"{one.lowest:.0f}-{one.highest:.0f}"
         p50, p99 = (f"{value:.0f} ms" if value is not None else "" for value in (one.p50_ms, one.p99_ms))
         cpu = f"{one.cpu_ms_total:.2f} ms"
-        print(f"{one.side:10} {one.median:7.0f}/s {spread:>17} {ratio:>9}  {cpu:>8} {p50:>9} {p99:>9}")
+        print(f"{one.side:10} {one.median:7.0f}/s {spread:>13}  {cpu:>8} {p50:>9} {p99:>9}")
+    print()
+    for ratio in report.ratios:
+        spread = f"({ratio.lowest:.2f}-{ratio.highest:.2f})"
+        print(
+            f"{ratio.side:8} is {ratio.median:5.2f} x {ratio.than:10} {spread:15} CPU an order: {ratio.cpu:.2f} x less"
+        )
     for one in report.figures:
         print(f"\n{one.side}: {one.what}\n  {_listed(one.settings)}")
         cpu_ms = sorted(one.cpu_ms_per_order.items(), key=lambda item: -item[1])

@@ -158,6 +158,7 @@ class Dbos:
             "worker_concurrency": str(DBOS_WORKER_CONCURRENCY),
             "polling_interval_sec": str(DBOS_POLLING_SECONDS),
             "sys_db_pool_size": str(DBOS_POOL_CONNECTIONS),
+            "pool_pre_ping": "off",
             "isolation": "READ COMMITTED",
         }
 

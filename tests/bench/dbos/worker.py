@@ -24,6 +24,7 @@ def main() -> None:
         "name": APP,
         "system_database_url": database,
         "sys_db_pool_size": pool,
+        "db_engine_kwargs": {"pool_pre_ping": False},  # the database is not away here: a tenth more for DBOS
         "executor_id": f"worker-{number}",
         "application_version": "bench",
         "log_level": "WARNING",
