@@ -23,11 +23,14 @@ async def dying(work: Coroutine[Any, Any, T], at: int) -> T:
     """
     cut = _Cut(work, at)
     try:
-        return await cut
-    except asyncio.CancelledError:
+        result = await cut
+    except (Exception, asyncio.CancelledError):
         if cut.is_cut:
             raise Died(cut.where) from None
         raise
+    if cut.is_cut:  # it did not mind; but whoever is killed answers nobody
+        raise Died(cut.where)
+    return result
 
 
 class _Cut(Generic[T]):

@@ -77,11 +77,14 @@ class Life:
         message = self._undo("ok") if undoing else self.action
         what = "its undo" if undoing else "the command"
         try:
-            reply = await dying(self._service.ask(message, 0), at)
+            async with asyncio.timeout(DELIVERY_SECONDS_MAX):
+                reply = await dying(self._service.ask(message, 0), at)
         except Died as died:
             self.log.append(f"{what}: the process was killed at await {at}, {died}")
             await self._service.end_leases()
             return True
+        except Exception as error:
+            raise self._unanswered(what, error) from error
         self.log.append(f"{what}: {spelt(reply)}")
         return False
 
@@ -138,10 +141,14 @@ class Life:
             async with asyncio.timeout(DELIVERY_SECONDS_MAX):
                 reply = await self._service.ask(message, process)
         except Exception as error:
-            self.log.append(f"{what}: {type(error).__name__}: {error}")
-            raise Broken(ANSWERED, "an answer", f"{type(error).__name__}: {error}") from error
+            raise self._unanswered(what, error) from error
         self.log.append(f"{what}: {spelt(reply)}")
         return reply
+
+    def _unanswered(self, what: str, error: Exception) -> Broken:
+        told = f"{type(error).__name__}: {error}"
+        self.log.append(f"{what}: {told}")
+        return Broken(ANSWERED, "an answer", told)
 
 
 def message_of(body: msgspec.Struct, name: str, *, kind: Kind = Kind.ACTION) -> CommandMessage:

@@ -147,10 +147,9 @@ class World:
                 return self._undo(step, command, answer, row, now)
             case rules.UndoWithStored() | rules.UndoFromPayload():
                 return self._carry_out(command, template, answer)
-            case rules.Tombstone():
-                self._rows[command.undoes or ""] = InboxRow(key=command.undoes or "", status=RowStatus.CANCELLED)
-                return self._answered(command, template, ReplyEffect.NONE)
-            case rules.NothingToUndo():
+            case rules.Tombstone() | rules.NothingToUndo():
+                if undone is None:
+                    self._rows[command.undoes or ""] = InboxRow(key=command.undoes or "", status=RowStatus.CANCELLED)
                 return self._answered(command, template, ReplyEffect.NONE)
             case rules.Replay() | rules.Refuse() | rules.Busy():
                 return _plain(admission)

@@ -1,6 +1,7 @@
 """`dying`: a coroutine is cut at a chosen await, after what it waited for has happened."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -72,3 +73,22 @@ async def test_being_cancelled_is_not_dying() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert work.let_go
+
+
+async def test_whoever_is_killed_answers_nobody() -> None:
+    """Work that swallows its end, or fails on its way out, has died all the same."""
+
+    async def stubborn() -> str:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        return "alive"
+
+    async def clumsy() -> str:
+        try:
+            await asyncio.sleep(0)
+        finally:
+            raise ValueError("the connection is gone")
+
+    for work in (stubborn(), clumsy()):
+        with pytest.raises(Died):
+            await dying(work, 1)
