@@ -3,7 +3,6 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable
-from datetime import datetime
 
 import msgspec
 
@@ -23,8 +22,6 @@ class Live(msgspec.Struct, frozen=True):
 
     plan: Plan
     state: SagaState
-    wake_at: datetime | None
-    """What its row says, as far as this process knows: a claim by another may have pushed it out by a lease."""
     dispatched_version: int
 
 
@@ -91,4 +88,4 @@ class SagaCache:
             state = evolve_commit(state, events.decode(commit))
         if state is None:
             raise ValueError(f"the history of {tail.saga} is empty")
-        return Live(plan, state, tail.wake_at, tail.dispatched_version)
+        return Live(plan, state, tail.dispatched_version)

@@ -134,23 +134,21 @@ class Desk:
             cause=_cause(work),
             data=events.encode(decision.events),
             view=view(before.plan, after),
-            wake_at=self._wake_at(before, after, ticked=work.asks is None),
+            wake_at=self._wake_at(before, after),
+            # Between reading the row and this commit another process may have set an earlier alarm: it must survive.
+            # Only a claimed saga is ours to set anew, and one that ends or is paused has no alarm.
+            only_earlier=work.asks is not None and not after.terminal and after.paused_at is None,
         )
         known, ticked = self._dispatched_version(before), work.asks is None
         since = known if ticked else before.state.version
         sending = wanted(before.plan, after, since, known, undelivered=ticked)
         return Move(work, before, decision, advance, sending)
 
-    def _wake_at(self, before: Live, after: SagaState, *, ticked: bool) -> datetime | msgspec.UnsetType | None:
-        """Written only when something is due earlier than the row says, after a claim, and at the end."""
+    def _wake_at(self, before: Live, after: SagaState) -> datetime | None:
+        """When to look again at the latest; None when only an arrival or a person moves the saga, and at its end."""
         if after.terminal or after.paused_at is not None:
             return None
-        wanted = next_wake(before.plan, after, self._clock.now(), before.dispatched_version)
-        if ticked:
-            return wanted
-        if wanted is None or (before.wake_at is not None and before.wake_at <= wanted):
-            return msgspec.UNSET
-        return wanted
+        return next_wake(before.plan, after, self._clock.now(), before.dispatched_version)
 
     def _look_again(self, live: Live, given: Tick, draft: Draft) -> None:
         """Nothing was due: send what may never have arrived, and set the alarm anew."""

@@ -109,9 +109,8 @@ class Handler:
         await self._opened(draft, outcome, hop)
 
     def _won(self, move: Move, hop: Hop) -> None:
-        before, state, wake_at = move.before, move.decision.state, move.advance.wake_at
-        kept = before.wake_at if isinstance(wake_at, msgspec.UnsetType) else wake_at
-        live = self._cache.keep(Live(before.plan, state, kept, before.dispatched_version))
+        before, state = move.before, move.decision.state
+        live = self._cache.keep(Live(before.plan, state, before.dispatched_version))
         hop.opened += open_count(state) - open_count(before.state)
         if isinstance(move.work.asks, ReplyMessage) and move.sending.proven:
             self._dispatches.answered(state.saga, before.state.version)

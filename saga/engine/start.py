@@ -68,7 +68,7 @@ class Starts:
             view=view(plan, decision.state),
             wake_at=wake_at,
         )
-        return Opening(work, asks, new, Live(plan, decision.state, wake_at, 0))
+        return Opening(work, asks, new, Live(plan, decision.state, 0))
 
     def _given(self, asks: StartMessage, plan: Plan, now: datetime) -> Start:
         return Start(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -40,6 +40,15 @@ class Advance(msgspec.Struct, frozen=True):
     view: View
     wake_at: datetime | msgspec.UnsetType | None = msgspec.UNSET
     """A new value of the column; UNSET leaves it alone, None clears it."""
+    only_earlier: bool = False
+    """Leave the row's own alarm if it is earlier: another process may have set it since this one read the row."""
+
+    @property
+    def alarm(self) -> Literal["kept", "earlier", "exact"]:
+        """How the column is written."""
+        if isinstance(self.wake_at, msgspec.UnsetType) or (self.only_earlier and self.wake_at is None):
+            return "kept"
+        return "earlier" if self.only_earlier else "exact"
 
 
 class ParkedMessage(msgspec.Struct, frozen=True):

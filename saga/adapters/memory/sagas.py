@@ -65,8 +65,10 @@ class SagaTable:
         cause = rows.stored_text(advance.cause)
         record.history.append(HistoryRow(advance.saga, record.version + 1, cause, now, advance.data))
         record.view = rows.stored_view(advance.view)
-        if not isinstance(advance.wake_at, msgspec.UnsetType):
-            self.wake(advance.saga, advance.wake_at)
+        if advance.alarm != "kept" and not isinstance(advance.wake_at, msgspec.UnsetType):
+            known, wanted = record.wake_at, advance.wake_at
+            stays = advance.only_earlier and known is not None and wanted is not None and known <= wanted
+            self.wake(advance.saga, known if stays else wanted)
         return True
 
     def wake(self, saga: str, when: datetime | None) -> None:

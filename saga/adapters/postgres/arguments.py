@@ -19,7 +19,6 @@ def json_text(mapping: Mapping[str, str]) -> str:
 
 
 def _advances(advances: Sequence[Advance]) -> list[Sequence[object]]:
-    wakes = [not isinstance(advance.wake_at, msgspec.UnsetType) for advance in advances]
     return [
         [advance.saga for advance in advances],
         [advance.expected_version for advance in advances],
@@ -27,8 +26,8 @@ def _advances(advances: Sequence[Advance]) -> list[Sequence[object]]:
         [indexed_text(advance.view.wait_kind) for advance in advances],
         [stored_text(advance.view.wait_text) for advance in advances],
         [json_text(advance.view.tags) for advance in advances],
-        wakes,
-        [advance.wake_at if is_set else None for advance, is_set in zip(advances, wakes, strict=True)],
+        [advance.alarm for advance in advances],
+        [None if isinstance(advance.wake_at, msgspec.UnsetType) else advance.wake_at for advance in advances],
         [stored_text(advance.cause) for advance in advances],
         [advance.data for advance in advances],
     ]

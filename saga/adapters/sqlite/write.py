@@ -14,7 +14,8 @@ from saga.ports import Advance, Batch, Due, NewSaga, ParkedMessage, StoredDefini
 
 _ADVANCE = """
 update sagas
-set version = version + 1, status = ?, wait_kind = ?, wait_text = ?, tags = ?, wake_at = iif(?, ?, wake_at)
+set version = version + 1, status = ?, wait_kind = ?, wait_text = ?, tags = ?,
+    wake_at = case ? when 'exact' then ? when 'earlier' then min(coalesce(wake_at, ?), ?) else wake_at end
 where id = ? and version = ?
 """
 _START = """
@@ -85,10 +86,10 @@ def json_text(mapping: Mapping[str, str]) -> str:
 
 
 def _advance(connection: sqlite3.Connection, advance: Advance, now: datetime) -> bool:
-    wakes = not isinstance(advance.wake_at, msgspec.UnsetType)
     wake_at = None if isinstance(advance.wake_at, msgspec.UnsetType) else microseconds(advance.wake_at)
+    alarm = (advance.alarm, wake_at, wake_at, wake_at)
     place = (advance.saga, advance.expected_version)
-    if connection.execute(_ADVANCE, (*_columns(advance.view), wakes, wake_at, *place)).rowcount == 0:
+    if connection.execute(_ADVANCE, (*_columns(advance.view), *alarm, *place)).rowcount == 0:
         return _holds(connection, advance.saga, advance.expected_version + 1, advance.data)
     version = advance.expected_version + 1
     connection.execute(_APPEND, (advance.saga, version, stored_text(advance.cause), microseconds(now), advance.data))

@@ -79,7 +79,8 @@ class Calls:
                     self.dice.randbytes(self.dice.randint(0, 2)),
                     cause=self.dice.choice(WEIRD_TEXTS),
                     view=self.view(),
-                    wake_at=self.dice.choice([msgspec.UNSET, self.moment()]),
+                    wake_at=self.dice.choice([msgspec.UNSET, None, self.moment()]),
+                    only_earlier=self.dice.random() < 0.5,
                 )
                 for saga in chosen[half:]
             ],

@@ -70,6 +70,20 @@ async def test_a_commit_leaves_the_time_alone_sets_or_clears_it(store: Store) ->
     assert await wake_at(store, saga) == exact
     await store.commit(Batch(advances=[advance(saga, 3, wake_at=None)]))
     assert await wake_at(store, saga) is None
+
+
+async def test_an_earlier_alarm_survives_a_commit_that_did_not_see_it(store: Store) -> None:
+    """Between reading a row and committing, another process may have set its alarm; no timer may be lost by that."""
+    [saga] = await started(store, wake_at=PAST)
+    for version, given in enumerate((FUTURE, None), start=1):
+        await store.commit(Batch(advances=[advance(saga, version, wake_at=given, only_earlier=True)]))
+        assert await wake_at(store, saga) == PAST
+    sooner = later(PAST, -60)
+    await store.commit(Batch(advances=[advance(saga, 3, wake_at=sooner, only_earlier=True)]))
+    assert await wake_at(store, saga) == sooner
+    await store.commit(Batch(advances=[advance(saga, 4, wake_at=None)]))
+    await store.commit(Batch(advances=[advance(saga, 5, wake_at=FUTURE, only_earlier=True)]))
+    assert await wake_at(store, saga) == FUTURE
     assert await store.claim(10, LEASE_SECONDS) == []
 
 

@@ -1,5 +1,7 @@
 """Alarms: claimed by one, set anew when nothing is due, and what a crash left unsent is sent."""
 
+from datetime import timedelta
+
 import msgspec
 
 from saga.engine.receive import Work
@@ -131,6 +133,18 @@ async def test_the_alarm_is_earlier_only_when_something_is_due_earlier(rig: Rig)
     rig.clock.seconds += 1
     await process.hop(await rig.reply(await rig.command()))
     assert (await rig.row()).wake_at == before
+
+
+async def test_an_alarm_set_meanwhile_by_another_process_survives_a_hop(rig: Rig) -> None:
+    """The row is read before the commit; what somebody set in between is due earlier and must not be lost."""
+    process = await rig.process()
+    await process.hop(await rig.start())
+    row = await rig.row()
+    soon = rig.clock.now() + timedelta(seconds=3)
+    reply = await rig.reply(await rig.command())
+    await rig.store.rearm({row.saga: (1, soon)})
+    await process.hop(reply)
+    assert (await rig.row()).wake_at == soon
 
 
 async def test_a_lost_commit_answer_of_a_claim_is_only_a_late_look(rig: Rig) -> None:

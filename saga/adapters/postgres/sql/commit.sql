@@ -21,7 +21,11 @@ moved as (
         wait_kind = ($4::text[])[l.ord],
         wait_text = ($5::text[])[l.ord],
         tags = ($6::jsonb[])[l.ord],
-        wake_at = case when ($7::boolean[])[l.ord] then ($8::timestamptz[])[l.ord] else s.wake_at end
+        wake_at = case ($7::text[])[l.ord]
+            when 'exact' then ($8::timestamptz[])[l.ord]
+            when 'earlier' then least(s.wake_at, ($8::timestamptz[])[l.ord])
+            else s.wake_at
+        end
     from locked l
     where s.id = l.id and l.version = l.expected and s.version = l.expected
     returning s.id, s.version, l.ord
