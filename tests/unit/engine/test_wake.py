@@ -142,7 +142,7 @@ async def test_an_alarm_set_meanwhile_by_another_process_survives_a_hop(rig: Rig
     row = await rig.row()
     soon = rig.clock.now() + timedelta(seconds=3)
     reply = await rig.reply(await rig.command())
-    await rig.store.rearm({row.saga: (1, soon)})
+    rig.store.before_commit = lambda: rig.store.rearm({row.saga: (1, soon)})
     await process.hop(reply)
     assert (await rig.row()).wake_at == soon
 
