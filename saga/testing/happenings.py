@@ -15,7 +15,7 @@ from saga.core.operate import objection
 from saga.core.state import Execution
 from saga.engine.operate import NotPossible
 from saga.testing.answers import Answer, Mishap, address, mishap_of, split
-from saga.testing.scripts import check, encoded, encoded_failure
+from saga.testing.scripts import check, encoded, encoded_failure, sender_of
 from saga.testing.story import Story, start_of
 
 ACTOR = "test"
@@ -165,7 +165,7 @@ def _reply(story: Story, where: str, answer: Answer, now: datetime) -> i.Input:
         code=answer.code,
         message=answer.message,
         retry_after=answer.after,
-        sender=template.service,
+        sender=sender_of(template),
     )
     return i.Reply(now=now, message=message)
 

@@ -90,6 +90,11 @@ def encoded_failure(step: Step, answer: Answer) -> tuple[str, bytes]:
     return f"{command.service}.{answer.code}.v{command.version}", body
 
 
+def sender_of(command: CommandTemplate) -> str:
+    """A broker user whose replies to this command are believed."""
+    return next((user for user in command.senders if user != "*"), command.service)
+
+
 def _items(script: Script) -> list[One]:
     items: list[Any] = list(script) if isinstance(script, list | tuple) else [script]
     if not items:

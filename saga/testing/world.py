@@ -18,7 +18,7 @@ from saga.participant.outcome import BUSY_ANSWER, EMPTY_REPLY, replayed
 from saga.participant.outcome import Answer as Said
 from saga.participant.rules import InboxRow, RowStatus
 from saga.testing.answers import Answer
-from saga.testing.scripts import encoded, encoded_failure
+from saga.testing.scripts import encoded, encoded_failure, sender_of
 from saga.wire import answer as addressed
 
 
@@ -62,7 +62,7 @@ class World:
             return None
         reply = addressed(command, said.outcome, said.code, said.message, effect=said.effect)
         return msgspec.structs.replace(
-            reply, type=said.type, body=said.body, retry_after=said.retry_after, sender=template.service
+            reply, type=said.type, body=said.body, retry_after=said.retry_after, sender=sender_of(template)
         )
 
     # ---------------------------------------------------------------------------------------------------- actions

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from saga.core import events as e
+from saga.core.definition import Step
 from saga.testing import (
     NotPossible,
     RefusedCode,
@@ -12,8 +14,11 @@ from saga.testing import (
     Sent,
     Unscripted,
     Verdict,
+    answered,
     begin,
     failed,
+    given,
+    issued,
     late,
     lost,
     ok,
@@ -21,7 +26,9 @@ from saga.testing import (
     refused,
     retry,
     silent,
+    started,
     stuck,
+    succeeded,
     twice,
 )
 from tests.unit.testing.shop import ORDER, SUNNY, Declined, Done, Hold, Order, Ordered, Pay, Release, Repay, shop
@@ -250,3 +257,18 @@ async def test_an_input_that_does_not_fit_starts_nothing() -> None:
     """What the engine would park is an error of the test."""
     with pytest.raises(ValueError, match=r"shop v2 cannot run on this input: .*amount"):
         await play(shop, Hold(order="x"), SUNNY)  # type: ignore[misc]  # the mistake that is shown
+
+
+async def test_replies_come_from_a_user_who_is_believed() -> None:
+    """Where a service answers under other names than its own, scripted ones do too."""
+    steps = tuple(
+        msgspec.structs.replace(
+            block, command=msgspec.structs.replace(block.command, senders=(f"{block.command.service}-eu",))
+        )
+        for block in shop.compiled.blocks
+        if isinstance(block, Step)
+    )
+    compiled = msgspec.structs.replace(shop.compiled, blocks=steps)
+    elsewhere = msgspec.structs.replace(shop, compiled=compiled)
+    assert (await play(elsewhere, ORDER, SUNNY)).status == "completed"
+    given(elsewhere, started(ORDER)).when(answered("note", Done())).then(succeeded("note"), issued("hold"))
