@@ -64,6 +64,13 @@ class Coverage(msgspec.Struct, frozen=True):
         return tuple(ending for ending in self.endings if ending.status == "parked")
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """Steps whose effects stand after a compensation: they declare `no_undo`."""
+        return tuple(
+            dict.fromkeys(step for ending in self.endings if ending.status == "compensated" for step in ending.standing)
+        )
+
+    @property
     def broken(self) -> tuple[Ending, ...]:
         """Endings that break a law."""
         return tuple(ending for ending in self.endings if ending.broken)
@@ -79,6 +86,7 @@ class Coverage(msgspec.Struct, frozen=True):
         width = max((len(step) for step in self.known), default=0)
         lines = [f"{self.title}: {len(self.endings)} stories", f"  {'sent':{width}}  after ok  after unknown"]
         lines += [f"  {step:{width}}  {self.known[step]:8}  {self.unknown[step]:13}" for step in self.known]
+        lines += [f"  never undone: {', '.join(self.kept)}"] if self.kept else []
         lines += ["  in front of a person:", *(f"    {ending}" for ending in self.parked)] if self.parked else []
         lines += [f"  broken: {ending}: {'; '.join(ending.broken)}" for ending in self.broken]
         return "\n".join(lines)

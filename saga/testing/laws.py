@@ -25,7 +25,7 @@ def _effects(plan: Plan, state: SagaState, world: World) -> Iterator[str]:
     standing = set(world.standing)
     for path, current in state.steps.items():
         step = plan.steps[path]
-        if state.phase is Phase.COMPENSATED and path in standing and _can_be_undone(step):
+        if state.phase is Phase.COMPENSATED and path in standing and (_can_be_undone(step) or path in plan.pivots):
             yield f"compensated, and the effect of {path} stands"
         done = current.action.outcome == "ok" and not current.undone and step.kind is not StepKind.READ
         if state.phase is Phase.COMPLETED and done and path not in standing:

@@ -1,12 +1,16 @@
 """`compensation_coverage`: everything that can go wrong, and what it led to."""
 
+from collections.abc import Callable, Iterable
+
 import msgspec
 import pytest
 
+from saga.core import advance, compensation
 from saga.core import events as e
-from saga.core.definition import Definition
+from saga.core.definition import Definition, Step
 from saga.core.messages import Kind, Outcome
 from saga.core.plan import plan_of
+from saga.core.state import SagaState
 from saga.define import Saga, define
 from saga.testing import Coverage, Unscripted, compensation_coverage, play
 from saga.testing.laws import broken_laws
@@ -50,6 +54,7 @@ async def test_the_report_can_be_read() -> None:
     report = str(await compensation_coverage(shop, [ORDER], SUNNY)).splitlines()
     assert report[0].startswith("shop v2: ")
     assert any(line.split()[:1] == ["pay.undo"] for line in report)
+    assert "  never undone: note" in report
     assert any("tell does not answer at first -> parked: in-doubt" in line for line in report)
 
 
@@ -122,3 +127,48 @@ async def test_each_law_is_noticed_when_it_is_broken() -> None:
     happy = await play(shop, ORDER, SUNNY)
     assert "completed, and the effect of pay does not stand" in broken_laws(plan, happy.state, happy.events, world)
     assert happy.state.steps["pay"].action.outcome is Outcome.OK
+
+
+Targets = Callable[[SagaState, Iterable[Step]], list[Step]]
+
+
+def _only_known(right: Targets) -> Targets:
+    def targets(state: SagaState, steps: Iterable[Step]) -> list[Step]:
+        return [step for step in right(state, steps) if state.steps[step.path].action.outcome is Outcome.OK]
+
+    return targets
+
+
+@pytest.mark.parametrize(
+    ("fault", "law"),
+    [
+        ("undoes in the wrong order", "hold is undone before pay"),
+        ("forgets what is unknown", "compensated, and the effect of pay stands"),
+        ("undoes all at once", "hold is undone while the undo of pay is under way"),
+        ("compensates while the pivot is undecided", "compensated, and the effect of ship stands"),
+    ],
+)
+async def test_an_engine_with_a_fault_is_caught(monkeypatch: pytest.MonkeyPatch, fault: str, law: str) -> None:
+    """The stories find what is wrong with an engine, not only with a definition."""
+    right = compensation.undo_targets
+    match fault:
+        case "undoes in the wrong order":
+            monkeypatch.setattr(compensation, "undo_targets", lambda *given: right(*given)[::-1])
+        case "forgets what is unknown":
+            monkeypatch.setattr(
+                compensation, "undo_targets", lambda state, steps: _only_known(state, right(state, steps))
+            )
+        case "undoes all at once":
+            monkeypatch.setattr(compensation, "_is_under_way", lambda *_: False)
+            monkeypatch.setattr(compensation, "undo_targets", _never_twice(right))
+        case _:
+            monkeypatch.setattr(advance, "pivot_undecided", lambda *_: False)
+    coverage = await compensation_coverage(shop, ORDER, SUNNY)
+    assert law in {broken for ending in coverage.endings for broken in ending.broken}
+
+
+def _never_twice(right: Targets) -> Targets:
+    def targets(state: SagaState, steps: Iterable[Step]) -> list[Step]:
+        return [step for step in right(state, steps) if state.steps[step.path].undo is None]
+
+    return targets
