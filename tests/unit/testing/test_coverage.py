@@ -155,9 +155,7 @@ async def test_an_engine_with_a_fault_is_caught(monkeypatch: pytest.MonkeyPatch,
         case "undoes in the wrong order":
             monkeypatch.setattr(compensation, "undo_targets", lambda *given: right(*given)[::-1])
         case "forgets what is unknown":
-            monkeypatch.setattr(
-                compensation, "undo_targets", lambda state, steps: _only_known(state, right(state, steps))
-            )
+            monkeypatch.setattr(compensation, "undo_targets", _only_known(right))
         case "undoes all at once":
             monkeypatch.setattr(compensation, "_is_under_way", lambda *_: False)
             monkeypatch.setattr(compensation, "undo_targets", _never_twice(right))
