@@ -7,7 +7,7 @@ show up. They go to their `Route`, in the callback that read them from the socke
 
 import asyncio
 import logging
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 from aiormq.connection import TransportFactory
@@ -115,8 +115,7 @@ class Tap(asyncio.StreamReaderProtocol):
     # ------------------------------------------------------------------------------------- callbacks of the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._socket = transport
+        self._socket = cast("asyncio.Transport", transport)  # uvloop's is one, but does not say so
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
