@@ -89,7 +89,7 @@ async def test_the_same_start_finds_the_same_saga(rig: Rig, client: Client) -> N
     first = await client.start("order", ORDER, key="k", within=SOON)
     again = await client.start("order", ORDER, key="k", within=SOON)
     assert (again.saga, first.existing, again.existing) == (first.saga, False, True)
-    with pytest.raises(Refused, match="key-reused.*k#2"):
+    with pytest.raises(Refused, match=r"key-reused.*k#2"):
         await client.start("order", {"id": "o2"}, key="k", within=SOON)
     unkeyed = await client.start("order", {"id": "o3"}, within=SOON)
     assert (await client.start("order", {"id": "o3"}, within=SOON)).saga == unkeyed.saga
@@ -147,7 +147,7 @@ async def test_nobody_answers(client: Client) -> None:
 async def test_no_queue_takes_the_start(rig: Rig, client: Client) -> None:
     """A broker without topology: the reason is in the error."""
     rig.broker.delete_queue("saga.start")
-    with pytest.raises(TimeoutError, match="returned.*saga topology apply"):
+    with pytest.raises(TimeoutError, match=r"returned.*saga topology apply"):
         await client.start("order", ORDER, within=AT_ONCE)
 
 
@@ -168,7 +168,7 @@ async def test_too_large_is_refused_before_it_is_sent(client: Client) -> None:
 async def test_an_end_that_takes_too_long(client: Client) -> None:
     """The saga goes on, and the error says so."""
     started = await client.start("order", ORDER, within=SOON)
-    with pytest.raises(TimeoutError, match="has not ended.*saga show"):
+    with pytest.raises(TimeoutError, match=r"has not ended.*saga show"):
         await client.result(started, within=AT_ONCE)
 
 
