@@ -33,7 +33,7 @@ def _place(client: DBOSClient, watch: sa.Engine, threads: int, prefix: str, coun
     begun = time.monotonic()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(one, range(count)))
-    unfinished = sa.text("select count(*) from dbos.workflow_status where status in ('ENQUEUED', 'PENDING')")
+    unfinished = sa.text("select exists (select from dbos.workflow_status where status in ('ENQUEUED', 'PENDING'))")
     with watch.connect() as connection:
         while connection.execute(unfinished).scalar():
             time.sleep(POLL_SECONDS)
