@@ -11,12 +11,18 @@ CHUNK_BYTES = 131_000
 
 
 async def publish_raw(
-    url: str, flags: int, properties: bytes, body: bytes = b"", key: bytes = b"payments.A.v1"
+    url: str,
+    flags: int,
+    properties: bytes,
+    body: bytes = b"",
+    key: bytes = b"payments.A.v1",
+    *,
+    exchange: bytes = b"saga.commands",
 ) -> None:
     """Write a message as no client library would."""
     link = await Link.open(url, name="hostile")
     channel = await link.open_channel(confirms=False)
-    method = struct.pack(">IH", frames.BASIC_PUBLISH, 0) + b"\x0dsaga.commands" + bytes((len(key),)) + key + b"\0"
+    method = struct.pack(">IH", frames.BASIC_PUBLISH, 0) + _short(exchange) + _short(key) + b"\0"
     header = struct.pack(">HHQH", 60, 0, len(body), flags) + properties
     parts = [(frames.METHOD, method), (frames.HEADER, header)]
     parts += [(frames.BODY, body[at : at + CHUNK_BYTES]) for at in range(0, len(body), CHUNK_BYTES)]
@@ -25,6 +31,10 @@ async def publish_raw(
         await link.tap.writable()
     await channel.basic_qos(prefetch_count=1)  # an RPC: the broker has read what came before
     await link.close()
+
+
+def _short(value: bytes) -> bytes:
+    return bytes((len(value),)) + value
 
 
 def table(*fields: bytes) -> bytes:

@@ -47,7 +47,7 @@ def screen(delivery: Delivery) -> None:
     Raises ProtocolViolation.
     """
     if delivery.defects:
-        raise ProtocolViolation(Poison.BAD_HEADER, cut_text("; ".join(delivery.defects)))
+        raise ProtocolViolation(_code_of(delivery.defects), cut_text("; ".join(delivery.defects)))
     properties = (
         delivery.routing_key,
         delivery.message_id,
@@ -66,6 +66,16 @@ def screen(delivery: Delivery) -> None:
     if not likely_small and (size_bytes := headers_size(delivery.headers.items())) > HEADERS_BYTES_MAX:
         detail = f"the headers take {size_bytes} bytes, at most {HEADERS_BYTES_MAX} are allowed"
         raise ProtocolViolation(Poison.HEADER_TOO_LARGE, detail)
+
+
+def _code_of(defects: tuple[str, ...]) -> Poison:
+    """What a bus could not read it names in words; those about a limit begin with what is too large."""
+    for defect in defects:
+        if defect.startswith("the body has "):
+            return Poison.TOO_LARGE
+        if defect.startswith("the headers have "):
+            return Poison.HEADER_TOO_LARGE
+    return Poison.BAD_HEADER
 
 
 def check_json(body: bytes) -> None:

@@ -47,6 +47,11 @@ class ServerProcess:
     def running(self) -> bool:
         return self._popen.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with, negative for a signal; None while it runs."""
+        return self._popen.poll()
+
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Poll. Raises RuntimeError with the end of the log when the process ends, or TimeoutError."""
         deadline = time.monotonic() + seconds
