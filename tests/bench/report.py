@@ -35,7 +35,8 @@ def print_report(report: Report) -> None:
         p50, p99 = (f"{value:.0f} ms" if value is not None else "" for value in (one.p50_ms, one.p99_ms))
         cpu = f"{one.cpu_ms_total:.2f} ms"
         print(f"{one.side:10} {one.median:7.0f}/s {spread:>13}  {cpu:>8} {p50:>9} {p99:>9}")
-    print()
+    if report.ratios:
+        print()
     for ratio in report.ratios:
         spread = f"({ratio.lowest:.2f}-{ratio.highest:.2f})"
         print(
