@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from saga.adapters.memory.bus import MemoryBroker
-from saga.adapters.system import SystemClock, SystemIds
 from saga.client import CallerBus
 from saga.core.errors import SagaError
 from saga.core.topology import wanted_topology
@@ -17,30 +16,12 @@ from saga.define import Definition
 from saga.engine.settings import EngineSettings
 from saga.engine.worker import Orchestrator
 from saga.participant import Participant, Serving
-from saga.ports import Database, Store, StoredDefinition
+from saga.ports import Database, StoredDefinition
 from saga.settings import Settings, masked
-
-CLOCK = SystemClock()
-IDS = SystemIds()
-
-
-class WrongAddress(SagaError):
-    """A url that names nothing this engine can open."""
-
-
-async def open_store(url: str) -> Store:
-    """The engine's store. Raises WrongAddress; a store that is away now is met by the first call."""
-    if url.startswith(("postgres://", "postgresql://")):
-        from saga.adapters import postgres
-
-        return await postgres.open_store(url)
-    if url.startswith("sqlite:///"):
-        from saga.adapters import sqlite
-
-        return await sqlite.open_store(url.removeprefix("sqlite:///"), clock=CLOCK)
-    raise WrongAddress(
-        f"store {masked(url)!r} is not known. Fix: postgres://user@host/database, or sqlite:///path/file.db"
-    )
+from saga.stores import CLOCK as CLOCK
+from saga.stores import IDS as IDS
+from saga.stores import WrongAddress as WrongAddress
+from saga.stores import open_store as open_store
 
 
 async def open_bus(url: str, *, name: str) -> CallerBus:

@@ -37,7 +37,7 @@ def status(ctx: click.Context) -> None:
 
 
 async def _migrate(settings: Any) -> list[str]:
-    from saga.bootstrap import open_store
+    from saga.stores import open_store
 
     store = await open_store(settings.store)
     try:
@@ -47,7 +47,7 @@ async def _migrate(settings: Any) -> list[str]:
 
 
 async def _pending(settings: Any) -> list[str]:
-    from saga.bootstrap import open_store
+    from saga.stores import open_store
 
     store = await open_store(settings.store)
     try:

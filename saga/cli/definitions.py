@@ -72,7 +72,7 @@ async def publish_modules(settings: Any, modules: Iterable[str]) -> list[str]:
 
 
 async def _named(settings: Any) -> list[dict[str, object]]:
-    from saga.bootstrap import open_store
+    from saga.stores import open_store
 
     store = await open_store(settings.store)
     try:

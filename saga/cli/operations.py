@@ -20,8 +20,8 @@ actor_option = click.option("--actor", default=getpass.getuser, help="Who; recor
 @click.pass_context
 def cancel(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
     """Compensate what SAGA did and end it. Once its pivot was issued, this waits for the pivot to fail."""
-    from saga.bootstrap import CLOCK, IDS
     from saga.core.inputs import Cancel
+    from saga.stores import CLOCK, IDS
 
     request = Cancel(now=CLOCK.now(), request=IDS.message(), by="operator", actor=actor, reason=reason)
     _operate(ctx, saga, request)
@@ -35,8 +35,8 @@ def cancel(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
 @click.pass_context
 def abandon(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
     """Close SAGA as it is: nothing is undone, effects that stand are listed in its history."""
-    from saga.bootstrap import CLOCK
     from saga.core.inputs import Abandon
+    from saga.stores import CLOCK
 
     _operate(ctx, saga, Abandon(now=CLOCK.now(), actor=actor, reason=reason))
 
@@ -48,8 +48,8 @@ def abandon(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
 @click.pass_context
 def pause(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
     """Issue nothing for SAGA and stop its deadlines; what arrives is recorded."""
-    from saga.bootstrap import CLOCK
     from saga.core.inputs import Pause
+    from saga.stores import CLOCK
 
     _operate(ctx, saga, Pause(now=CLOCK.now(), actor=actor, reason=reason))
 
@@ -61,8 +61,8 @@ def pause(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
 @click.pass_context
 def resume(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
     """End a pause: open deadlines move by its length."""
-    from saga.bootstrap import CLOCK
     from saga.core.inputs import Resume
+    from saga.stores import CLOCK
 
     _operate(ctx, saga, Resume(now=CLOCK.now(), actor=actor, reason=reason))
 
@@ -78,8 +78,8 @@ def resume(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
 @click.pass_context
 def resolve(ctx: click.Context, /, saga: str, step: str, verdict: str, **given: Any) -> None:
     """Move the parked STEP of SAGA: send it again, say whether it happened, or undo it."""
-    from saga.bootstrap import CLOCK
     from saga.core.inputs import Resolve, Verdict
+    from saga.stores import CLOCK
 
     _operate(
         ctx,
@@ -110,9 +110,9 @@ def _operate(ctx: click.Context, saga: str, operation: Any) -> None:
 
 
 async def _apply(settings: Any, saga: str, operation: Any) -> Any:
-    from saga.bootstrap import CLOCK, open_store
     from saga.cli.reference import saga_id
     from saga.engine.operate import operate
+    from saga.stores import CLOCK, open_store
 
     store = await open_store(settings.store)
     try:

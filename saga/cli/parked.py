@@ -51,7 +51,7 @@ def show(ctx: click.Context, number: int) -> None:
 
 
 async def _parked(settings: Any, before: int | None, limit: int) -> Any:
-    from saga.bootstrap import open_store
+    from saga.stores import open_store
 
     store = await open_store(settings.store)
     try:

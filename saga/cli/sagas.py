@@ -88,8 +88,8 @@ def list_(ctx: click.Context, /, output: str, **options: Any) -> None:
 
 
 async def _list(settings: Any, options: dict[str, Any]) -> list[dict[str, object]]:
-    from saga.bootstrap import CLOCK, open_store
     from saga.ports import SagaFilter
+    from saga.stores import CLOCK, open_store
 
     since = options["since"]
     where = SagaFilter(
@@ -154,9 +154,9 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
 
 
 async def _describe(settings: Any, saga: str) -> Any:
-    from saga.bootstrap import CLOCK, open_store
     from saga.cli.reference import saga_id
     from saga.engine.lookup import describe
+    from saga.stores import CLOCK, open_store
 
     store = await open_store(settings.store)
     try:
@@ -189,8 +189,8 @@ def history(ctx: click.Context, saga: str, output: str) -> None:
 
 
 async def _history(settings: Any, saga: str) -> list[dict[str, Any]]:
-    from saga.bootstrap import open_store
     from saga.cli.reference import saga_id
+    from saga.stores import open_store
 
     store = await open_store(settings.store)
     rows: list[dict[str, Any]] = []

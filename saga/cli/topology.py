@@ -72,8 +72,8 @@ def export(
 def _hashes(passwords: Path | None) -> dict[str, str]:
     if passwords is None:
         return {}
-    from saga.bootstrap import IDS
     from saga.core.definitions_file import password_hash
+    from saga.stores import IDS
 
     pairs = (line.partition(":") for line in passwords.read_text().splitlines() if line.strip())
     return {user.strip(): password_hash(password, bytes.fromhex(IDS.message()[:8])) for user, _, password in pairs}
@@ -81,8 +81,8 @@ def _hashes(passwords: Path | None) -> dict[str, str]:
 
 async def _wanted(settings: Any, services: Sequence[str]) -> tuple[list[str], list[str]]:
     """Services and saga names: as given, or those of the published definitions."""
-    from saga.bootstrap import CLOCK, open_store
     from saga.engine.catalog import Catalog
+    from saga.stores import CLOCK, open_store
 
     if services:
         return sorted(services), []
