@@ -11,8 +11,8 @@ from saga.core.evaluation import render
 from saga.core.expression import EvaluationError
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.messages import Kind, Outcome
-from saga.core.retry import key_forgotten
-from saga.core.state import Execution, Parked, SagaState, StepState
+from saga.core.retry import forgotten, key_forgotten
+from saga.core.state import Execution, Parked, SagaState, StepState, Waiting
 
 
 def sources(state: SagaState, *, with_undone: bool = False) -> dict[str, bytes]:
@@ -50,7 +50,9 @@ def is_being_undone(step: StepState) -> bool:
 
 
 def is_about_the_action(parked: Parked, step: StepState) -> bool:
-    """Compensation stands before an undo: the question is whether the action happened, and no undo is under way."""
+    """The question is whether the action happened: before its undo, or because its service needs to know for it."""
+    if parked.code is e.ParkCode.ACTION_IN_DOUBT:
+        return True
     if parked.kind is not Kind.COMPENSATION or parked.code not in (e.ParkCode.IN_DOUBT, e.ParkCode.KEY_FORGOTTEN):
         return False
     return not is_being_undone(step)
@@ -71,14 +73,35 @@ def next_undo(state: SagaState, steps: Iterable[Step], now: datetime) -> tuple[e
                 return ()
             held = True
             continue
-        return (_undo(state, step, state.steps[step.path], now),)
+        current = state.steps[step.path]
+        if current.undo is not None and is_being_undone(current):
+            return (_ask_again(step, current, current.undo, now),)
+        return (_undo(state, step, current, now),)
     return () if held else None
 
 
 def _is_under_way(state: SagaState, step: Step) -> bool:
     current = state.steps[step.path]
     undo = current.undo if is_being_undone(current) else None
-    return undo is not None and undo.outcome is None and step.path not in state.parked
+    stands = undo is None or undo.waiting is Waiting.NOTHING or step.path in state.parked
+    return not stands
+
+
+def _ask_again(step: Step, current: StepState, undo: Execution, now: datetime) -> e.AnyEvent:
+    """The doubt is over, and the undo goes on under its own key: copies sent before may have run, or may still run."""
+    if forgotten(step, current, undo, now):
+        text = f"the undo of {step.path} was first sent {now - undo.issued_at} ago: its key may be forgotten"
+        return e.StepParked(at=now, path=step.path, kind=Kind.COMPENSATION, code=e.ParkCode.KEY_FORGOTTEN, text=text)
+    return e.CommandRepeated(
+        at=now,
+        path=step.path,
+        kind=Kind.COMPENSATION,
+        execution=undo.number,
+        attempt=undo.attempt + 1,
+        due_at=now + step.timeout,
+        fresh_budget=True,
+        undoes_outcome="unknown" if current.action.outcome is None else "ok",
+    )
 
 
 def _undo(state: SagaState, step: Step, current: StepState, now: datetime) -> e.AnyEvent:

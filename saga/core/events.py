@@ -89,6 +89,8 @@ class CommandRepeated(Event, frozen=True, kw_only=True, tag="CommandRepeated", o
     within_at: datetime | None = None
     fresh_budget: bool = False
     """An operator's retry begins counting anew."""
+    undoes_outcome: str | None = None
+    """Of a compensation, once the action's outcome became known: key and body stay, what the engine knows does not."""
 
 
 class DispatchDelayed(Event, frozen=True, kw_only=True, tag="DispatchDelayed", omit_defaults=True):
@@ -171,6 +173,8 @@ class ParkCode(StrEnum):
 
     EXHAUSTED = "exhausted"
     IN_DOUBT = "in-doubt"
+    ACTION_IN_DOUBT = "action-in-doubt"
+    """An undo was refused because its service cannot tell whether the action happened. Copies of it may still run."""
     KEY_REUSED = "key-reused"
     INVALID_PAYLOAD = "invalid-payload"
     TOO_LARGE = "too-large"

@@ -49,6 +49,7 @@ def _attempted(execution: Execution, event: e.AttemptEnded | e.CommandRepeated, 
                 wake_at=event.due_at,
                 within_at=within_at,
                 exhausted=False,
+                undoes_outcome=event.undoes_outcome or execution.undoes_outcome,
             )
 
 
@@ -83,6 +84,7 @@ def _issue(state: SagaState, event: e.CommandIssued, here: Order) -> SagaState:
         within_at=event.within_at,
         undoes=event.undoes,
         undoes_outcome=event.undoes_outcome,
+        built_for=event.undoes_outcome,
     )
     state = replace(state, recorded_bytes=state.recorded_bytes + len(body))
     step = state.steps.get(event.path)

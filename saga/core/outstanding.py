@@ -95,7 +95,7 @@ def template_of(step: Step, execution: Execution) -> CommandTemplate:
     """The command an execution was made from."""
     if execution.kind is Kind.ACTION:
         return step.command
-    unknown = execution.undoes_outcome == "unknown"
+    unknown = execution.built_for == "unknown"
     template = (step.undo_unknown if unknown else None) or step.undo
     if template is None:
         raise ValueError(f"{step.path} has a compensation but its definition names none")

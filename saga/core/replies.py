@@ -89,8 +89,11 @@ def _is_open(state: SagaState, step: Step, current: StepState, execution: Execut
         return False
     if execution is current.undo:
         return not current.undone
-    if execution is not current.action or is_being_undone(current):
+    if execution is not current.action:
         return False
+    if is_being_undone(current):  # its own answer is what a doubt about it waits for
+        parked = state.parked.get(step.path)
+        return parked is not None and parked.code is e.ParkCode.ACTION_IN_DOUBT
     if state.phase is Phase.COMPENSATING:  # a step that will not be undone has nothing left to say
         return step.undo is not None
     return True
@@ -227,10 +230,9 @@ def _delivery_answer(
     if park is not None or doubtful:
         text = f"{step.path} answered {reply.outcome}/{reply.code}: {reply.message}".rstrip(": ")
         code = park or e.ParkCode.IN_DOUBT
-        parked = e.StepParked(at=given.now, path=step.path, kind=reply.kind, code=code, text=text)
         if code is e.ParkCode.IN_DOUBT and _asks_about_the_action(step, execution):
-            return (_compensation_failed(given, reply.code, reply.message), parked)
-        return (parked,)
+            code = e.ParkCode.ACTION_IN_DOUBT
+        return (e.StepParked(at=given.now, path=step.path, kind=reply.kind, code=code, text=text),)
     if reply.code == BUSY and reply.outcome is Outcome.RETRY:
         return end_attempt(plan, state, step, execution, given.now, why=BUSY, uncounted_cap=BUSY_RETRY_CAP)
     if reply.code == RefusedCode.UNKNOWN_COMMAND and reply.outcome is Outcome.REFUSED:
@@ -249,8 +251,8 @@ def _delivery_answer(
 
 
 def _asks_about_the_action(step: Step, execution: Execution) -> bool:
-    """An undo that its service cannot carry out before somebody says whether the action happened: asking again under
-    this key would bring the same answer for ever, so it is given up, and the question is the action's."""
+    """An undo that its service cannot carry out before somebody says whether the action happened: asking again brings
+    the same answer, so the question is the action's. The undo itself is not settled: a refusal never settles."""
     unknown = execution.kind is Kind.COMPENSATION and execution.undoes_outcome == "unknown"
     return unknown and step.command.effect is Effect.AT_MOST_ONCE
 

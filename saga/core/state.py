@@ -73,6 +73,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     exhausted: bool = False
     undoes: int | None = None
     undoes_outcome: str | None = None
+    built_for: str | None = None
+    """The outcome its command and body were made for: they stay when `undoes_outcome` becomes known."""
     effect: ReplyEffect = ReplyEffect.NONE
     odd: frozenset[Outcome] = frozenset()
     """Late or contradictory answers that were recorded already."""

@@ -90,8 +90,24 @@ def test_a_late_ok_ends_the_doubt_before_an_undo() -> None:
     case.answer(case.sent("call"), Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
     assert case.state.parked["call"].kind is Kind.COMPENSATION
     events = case.answer(command, Outcome.OK, effect=ReplyEffect.APPLIED, body=b'{"id":"x"}')
-    assert names(events) == ["StepSucceeded call", "CommandIssued call"]
+    assert names(events) == ["StepSucceeded call", "CommandRepeated call"]
     assert case.sent("call").undoes_outcome == "ok"
+
+
+def test_a_copy_of_a_refused_undo_that_ran_after_all_is_the_undo() -> None:
+    """A refusal never settles: what was sent before may still run, so the undo goes on under the key it has.
+
+    Seed 1046401 of the simulation: under a new key the effect was undone twice.
+    """
+    case = Case(plan(step("call", effect=Effect.AT_MOST_ONCE)))
+    cancel(case)
+    undo = case.sent("call")
+    case.answer(undo, Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
+    case.when(resolve(case, "call", Verdict.APPLIED, reply=b'{"id":"x"}'))
+    again = case.sent("call")
+    assert (again.key, again.body, again.type_name) == (undo.key, undo.body, undo.type_name)
+    events = case.answer(undo, Outcome.OK, effect=ReplyEffect.APPLIED)
+    assert names(events) == ["CompensationSucceeded call", "SagaCompensated"]
 
 
 def test_a_late_failed_ends_the_doubt_before_an_undo() -> None:
@@ -106,7 +122,7 @@ def test_a_late_failed_ends_the_doubt_before_an_undo() -> None:
 @pytest.mark.parametrize(
     ("verdict", "expected"),
     [
-        (Verdict.APPLIED, ["StepReleased call", "StepSucceeded call", "CommandIssued call"]),
+        (Verdict.APPLIED, ["StepReleased call", "StepSucceeded call", "CommandRepeated call"]),
         (Verdict.NOT_APPLIED, ["StepReleased call", "StepFailed call", "SagaCompensated"]),
     ],
 )
@@ -176,9 +192,9 @@ def test_an_undo_in_doubt_at_its_service_becomes_a_question_about_the_action() -
     for verdict in (Verdict.RETRY, Verdict.UNDO):
         assert objection(case.plan, case.state, resolve(case, "call", verdict)) is not None
     events = case.when(resolve(case, "call", Verdict.APPLIED, reply=b'{"id":"x"}'))
-    assert names(events) == ["StepReleased call", "StepSucceeded call", "CommandIssued call"]
+    assert names(events) == ["StepReleased call", "StepSucceeded call", "CommandRepeated call"]
     again = case.sent("call")
-    assert (again.execution, again.undoes_outcome) == (2, "ok")
+    assert (again.execution, again.attempt, again.undoes_outcome) == (1, 2, "ok")
 
 
 def test_an_unknown_step_with_an_old_key_is_not_undone_blindly() -> None:
@@ -250,7 +266,7 @@ def test_the_next_undo_waits_for_the_one_under_way() -> None:
     assert case.sent().path == "reserve"  # passed over: `call` waits for a person
     events = case.answer(late, Outcome.OK, effect=ReplyEffect.APPLIED, body=b'{"id":"x"}')
     assert names(events) == ["StepSucceeded call"]
-    assert names(case.ok("reserve")) == ["CompensationSucceeded reserve", "CommandIssued call"]
+    assert names(case.ok("reserve")) == ["CompensationSucceeded reserve", "CommandRepeated call"]
 
 
 def test_abandon_lists_what_stands() -> None:
