@@ -62,6 +62,8 @@ class Place:
     def __init__(self, dsn: str, amqp: str) -> None:
         self.dsn = dsn
         self.amqp = amqp
+        self.counter: RabbitBus | None = None
+        """What to look at queues with; without one each look connects."""
 
     async def prepare(self, services: Sequence[str] = SERVICES) -> None:
         """Tables, definitions, queues."""
@@ -151,14 +153,10 @@ class Place:
 
     async def ready_counts(self, *queues: str) -> dict[str, int]:
         """Messages that wait in queues, delivered ones not counted."""
-        counts: dict[str, int] = {}
+        if self.counter is not None:
+            return await _counts(self.counter, queues)
         async with self.bus("counter") as bus:
-            for queue in queues:
-                channel = await bus._publish_link.open_channel(confirms=False)
-                found = await channel.queue_declare(queue, passive=True)
-                counts[queue] = found.message_count or 0
-                await channel.close()
-        return counts
+            return await _counts(bus, queues)
 
     async def emptied(self, *queues: str) -> None:
         """Wait until these queues hold nothing, delivered or not: whoever closes gives back what it kept."""
@@ -166,6 +164,14 @@ class Place:
         while any((counts := await self.ready_counts(*queues)).values()):
             assert asyncio.get_running_loop().time() < deadline, counts
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def _counts(bus: RabbitBus, queues: Sequence[str]) -> dict[str, int]:
+    channel = await bus._publish_link.open_channel(confirms=False)
+    try:
+        return {queue: (await channel.queue_declare(queue, passive=True)).message_count or 0 for queue in queues}
+    finally:
+        await channel.close()
 
 
 async def _serve(bus: RabbitBus, service: str, seen: list[str]) -> None:
