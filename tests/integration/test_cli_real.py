@@ -1,0 +1,117 @@
+"""The command line over real servers: exit codes that say how a saga ended, and several processes as one."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.integration.orders_place import ROOT, SOON, SOON_SECONDS, Place, RunProcess, order
+from tests.servers import RabbitServer
+from tests.servers.process import ServerProcess, descendants
+
+SLOW_SECONDS = 60
+
+
+@pytest.fixture
+async def place(database: str, vhost: str) -> Place:
+    """A migrated store and a declared broker."""
+    place = Place(database, vhost)
+    await place.prepare()
+    return place
+
+
+async def saga(place: Place, *arguments: str) -> tuple[int, str, str]:
+    """A command as a process of its own: exit code, output, errors."""
+
+    def typed() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "saga.cli", "--amqp", place.amqp, "--store", place.dsn, *arguments]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=SLOW_SECONDS, check=False)
+
+    done = await asyncio.to_thread(typed)
+    return done.returncode, done.stdout, done.stderr
+
+
+async def test_the_exit_code_says_how_it_ended(place: Place, rabbit: RabbitServer) -> None:
+    """0 completed, 7 compensated, 4 refused, 124 not ended in time; the queue for the answers goes away by itself."""
+    body = msgspec.json.encode(order(1)).decode()
+    async with place.orchestrating(), place.serving():
+        code, out, err = await saga(place, "start", "order", "--data", body, "--wait")
+        assert (code, msgspec.json.decode(out)["status"]) == (0, "completed"), err
+        code, out, _ = await saga(place, "start", "order", "--data", body)
+        assert (code, msgspec.json.decode(out)["existing"]) == (0, True)
+        code, _, err = await saga(place, "start", "order", "--data", '{"id":"o2"}', "--key", "o1")
+        assert code == 4
+        assert "key-reused" in err
+        code, _, err = await saga(place, "start", "ordre", "--data", body)
+        assert code == 4
+        assert "published: note, order" in err
+    async with place.orchestrating():
+        code, _, err = await saga(place, "start", "order", "--data", '{"id":"o3"}', "--wait", "--timeout", "1")
+        assert code == 124
+        assert "saga show" in err
+        waiting = asyncio.create_task(saga(place, "start", "order", "--data", '{"id":"o3"}', "--wait"))
+        async with place.calling() as caller:
+            await caller.cancel_by_key("order", "o3", "enough", within=SOON)
+        async with place.serving():
+            code, out, _ = await waiting
+        assert (code, msgspec.json.decode(out)["status"]) == (7, "compensated")
+    name = place.amqp.rpartition("/")[2]
+    queues = await asyncio.to_thread(rabbit.ctl, "list_queues", "-p", name, "name", "arguments")
+    results = [line for line in queues.splitlines() if line.startswith("saga.results.guest.cli-")]
+    assert results
+    assert all("60000" in line for line in results)
+
+
+async def test_nobody_answers_a_start(place: Place) -> None:
+    """Without an orchestrator: what the broker said, and what to do."""
+    code, _, err = await saga(place, "start", "order", "--data", '{"id":"o1"}', "--timeout", "1")
+    assert code == 124
+    assert "confirmed" in err
+    assert "saga run" in err
+
+
+async def test_several_processes_are_supervised(place: Place, tmp_path: Path) -> None:
+    """A child that dies is replaced; SIGTERM drains all of them."""
+    command = [sys.executable, "-m", "saga.cli", "--amqp", place.amqp, "--store", place.dsn, "run", "--processes", "2"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    process = ServerProcess(command, folder=tmp_path, env=env)
+
+    def started(count: int) -> bool:
+        return process.log.read_text().count("orchestrator started") >= count
+
+    try:
+        await asyncio.to_thread(process.wait_until, lambda: started(2), seconds=SOON_SECONDS)
+        victim = descendants(process.pid)[1]
+        os.kill(victim, 9)
+        await asyncio.to_thread(process.wait_until, lambda: started(3), seconds=SOON_SECONDS)
+        async with place.serving(), place.calling() as caller:
+            runs = [caller.run("order", order(number), within=SOON) for number in range(20)]
+            assert {each.status for each in await asyncio.gather(*runs)} == {"completed"}
+        await asyncio.to_thread(process.terminate)
+        assert process.exit_code == 0
+        log = process.log.read_text()
+        assert f"orchestrator {victim} ended with -9" in log
+        assert log.count("orchestrator drained") == 2
+    finally:
+        process.kill9()
+
+
+async def test_definitions_are_published_once_the_store_is_there(database: str, vhost: str, tmp_path: Path) -> None:
+    """`--publish` waits like everything else: the store is migrated after the process was started."""
+    place = Place(database, vhost)
+    await place.declare()
+    process = RunProcess(place, tmp_path, "--publish", "services.ordering.definitions")
+    try:
+        await process.until(lambda found: "migrate" in found.get("missing", {}).get("store", ""))
+        async with place.store() as store:
+            await store.migrate()
+        await process.ready()
+        async with place.store() as store:
+            assert [each.name for each in await store.named()] == ["order"]
+    finally:
+        process.process.kill9()
