@@ -74,9 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ratios=ratios_of(found, [side.name for side in sides if isinstance(side, Ours)]),
         rounds=found,
     )
-    print_report(report)
     if given.json:
         Path(given.json).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    print_report(report)
 
 
 def _sides(stage: Stage, given: argparse.Namespace) -> list[Side]:
