@@ -312,6 +312,9 @@ async def test_the_end_is_told_to_whoever_started_it(rig: Rig) -> None:
     late = await process.handle(await rig.reply(last))
     assert heard(late) == []
     assert len(late.done) == 1
+    contradiction = await process.handle(await rig.reply(last, Outcome.FAILED))
+    assert (await rig.row()).version == 4, "recorded"
+    assert heard(contradiction) == [], "and nobody is told again how it ended"
 
 
 async def test_open_commands_are_counted_by_what_the_history_says(rig: Rig) -> None:

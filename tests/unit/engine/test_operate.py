@@ -36,6 +36,8 @@ async def test_a_cancel_is_recorded_and_sent_by_an_orchestrator(rig: Rig) -> Non
     state = await operate(rig.store, ManualClock(), saga, cancel())
     assert state.phase is Phase.COMPENSATING
     assert (await rig.row()).wake_at == rig.clock.now()
+    recorded = msgspec.json.decode((await rig.store.history(saga))[1].data)
+    assert {event["at"] for event in recorded} == {"2026-01-01T00:00:05Z"}
     await rig.command()
     await (await rig.process()).tick()
     assert (await rig.command()).undoes is not None

@@ -107,6 +107,7 @@ async def test_a_store_that_is_not_migrated_is_waited_for(rig: Rig) -> None:
         await send_starts(rig, "o1")
         await until(lambda: "saga db migrate" in engine.health.missing["store"])
         assert "0002_more" in engine.health.missing["store"]
+        assert engine.health.missing["queue saga.start"] == "not consumed yet"
         assert waiting(rig) == 1
         rig.store.missing_migrations = []
         await until(lambda: rig.store._table.records)
@@ -234,3 +235,14 @@ async def test_acknowledgements_flow_while_publishing_is_blocked(rig: Rig) -> No
         bus.over.set()
         await until(lambda: waiting(rig, "saga.commands.reserve-service") == 2)
     assert waiting(rig) == 0
+
+
+async def test_a_stop_waits_for_what_is_being_published(rig: Rig) -> None:
+    """Committed and on its way to the broker: the process leaves only when it has arrived."""
+    bus = Alarmed(rig.bus)
+    async with running(rig, bus=bus) as engine:
+        await send_starts(rig, "o1")
+        await until(lambda: bus.publishing == 1)
+        engine.stop()
+        asyncio.get_running_loop().call_later(0.05, bus.over.set)
+    assert waiting(rig, "saga.commands.reserve-service") == 1
