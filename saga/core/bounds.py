@@ -15,3 +15,19 @@ UNCOUNTED_FIRST = timedelta(seconds=1)
 BUSY_RETRY_CAP = timedelta(seconds=15)
 UNKNOWN_COMMAND_RETRY_CAP = timedelta(minutes=1)
 RETRY_AFTER_MAX = timedelta(days=1)
+SLEEP_MAX = timedelta(days=3_660)
+SIGNALS_WAITING_MAX = 100
+"""Signals of one saga that no wait has consumed."""
+SIGNALS_WAITING_BYTES_MAX = 256 * 1024
+"""Of their bodies together."""
+SIGNALS_MAX = 10_000
+"""That one saga takes in its life: their ids are kept, so that each counts once."""
+MAP_ITEMS_MAX = 1_000
+"""The greatest `limit` a definition may give an `each` block."""
+TURNS_MAX = 1_000
+"""The greatest `limit` a definition may give a `repeat` block."""
+DECISIONS_MAX = 100
+"""People who may decide on one request."""
+SUMMARY_CHARACTERS_MAX = 500
+CHILD_DEPTH_MAX = 8
+"""Sagas above a child, the root included."""

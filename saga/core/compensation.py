@@ -1,46 +1,92 @@
 """What must be undone, in which order, and what undoes it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import msgspec
 
 from saga.core import events as e
-from saga.core.definition import CommandTemplate, OnUndoFailed, Step, StepKind
+from saga.core.address import TOP, Address, inside, instance
+from saga.core.blocks import (
+    Approval,
+    Attempt,
+    Await,
+    Block,
+    CommandTemplate,
+    Each,
+    OnUndoFailed,
+    Parallel,
+    Repeat,
+    Sleep,
+    Step,
+    StepKind,
+    When,
+    Within,
+)
 from saga.core.evaluation import render
 from saga.core.expression import EvaluationError
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.messages import Kind, Outcome
+from saga.core.progress import BLOCKED, DONE, Blocked, Done, Emit
 from saga.core.retry import forgotten, key_forgotten
-from saga.core.state import Execution, Parked, SagaState, StepState, Waiting
+from saga.core.sources import sources_for
+from saga.core.state import BlockMode, Execution, Parked, SagaState, StepState, Turn, Waiting
 
 
-def sources(state: SagaState, *, with_undone: bool = False) -> dict[str, bytes]:
-    """The recorded JSON that expressions read: the input, and the reply of every step that stands."""
-    found = {"input": state.input}
-    for path, step in state.steps.items():
-        if step.reply is not None and step.action.outcome is Outcome.OK and (with_undone or not step.undone):
-            found[path] = step.reply
-    return found
+class _Held(msgspec.Struct, frozen=True):
+    """Nothing more can be undone here until a person moved a parked compensation that others did not wait for."""
 
 
-def undo_targets(state: SagaState, steps: Iterable[Step]) -> list[Step]:
-    """Steps to be undone, first one first: unfinished ones, newest issue first, then in reverse order of completion.
+HELD = _Held()
+Undone = Done | Blocked | Emit | _Held
 
-    Every issued execution without a definite `failed` counts, whatever was answered: it may have happened.
-    """
-    targets: list[tuple[bool, tuple[int, int], Step]] = []
-    for step in steps:
-        current = state.steps.get(step.path)
-        if step.kind is not StepKind.COMPENSATABLE or step.undo is None or current is None:
-            continue
-        if current.action.outcome is Outcome.FAILED or current.undone:
-            continue
-        unfinished = current.action.outcome is None
-        order = current.action.issued if unfinished else current.action.settled
-        targets.append((unfinished, order, step))
-    targets.sort(key=lambda target: target[:2], reverse=True)
-    return [step for _, _, step in targets]
+
+def needs_undo(step: Step, current: StepState | None) -> bool:
+    """Every issued execution without a definite `failed` counts, whatever was answered: it may have happened."""
+    if step.kind is not StepKind.COMPENSATABLE or step.undo is None or current is None:
+        return False
+    return current.action.outcome is not Outcome.FAILED and not current.undone
+
+
+def undo_targets(state: SagaState, blocks: tuple[Block, ...], at: Address = TOP) -> list[Step]:
+    """Every step that is still to be undone, as an instance, in the order written."""
+    return [step for step in standing(state, blocks, at) if needs_undo(step, state.steps.get(step.path))]
+
+
+def standing(state: SagaState, blocks: tuple[Block, ...], at: Address = TOP) -> Iterator[Step]:
+    """Every step that was issued, as an instance, in the order written."""
+    for block in blocks:
+        if isinstance(block, Step):
+            here = instance(block.path, at)
+            if here in state.steps:
+                yield block if here == block.path else msgspec.structs.replace(block, path=here)
+        else:
+            for sequence, around in ways(state, block, at):
+                yield from standing(state, sequence, around)
+
+
+def ways(state: SagaState, block: Block, at: Address) -> list[tuple[tuple[Block, ...], Address]]:
+    """The sequences in a block that a run has entered, in the order in which it entered them."""
+    here = instance(block.path, at)
+    match block:
+        case Step() | Sleep() | Await() | Approval():
+            return []
+        case When():
+            taken = state.arms.get(here)
+            return [] if taken is None else [(block.then if taken else block.otherwise, at)]
+        case Attempt():
+            other = [(block.otherwise, at)] if state.blocks.get(here) is BlockMode.OTHERWISE else []
+            return [(block.body, at), *other]
+        case Within():
+            return [(block.body, at)]
+        case Parallel():
+            return [(branch.body, at) for branch in block.branches]
+        case Each():
+            count = len(state.items.get(here, ()))
+            return [(block.body, inside(block.path, at, f"[{index}]")) for index in range(count)]
+        case Repeat():
+            turns = state.turns.get(here, Turn(1)).number
+            return [(block.body, inside(block.path, at, f"#{number}")) for number in range(1, turns + 1)]
 
 
 def is_being_undone(step: StepState) -> bool:
@@ -58,26 +104,93 @@ def is_about_the_action(parked: Parked, step: StepState) -> bool:
     return not is_being_undone(step)
 
 
-def next_undo(state: SagaState, steps: Iterable[Step], now: datetime) -> tuple[e.AnyEvent, ...] | None:
-    """The next compensation to issue: its events; () while one is under way or stands parked; None when all is undone.
+def next_undo(state: SagaState, blocks: tuple[Block, ...], at: Address, now: datetime) -> tuple[e.AnyEvent, ...] | None:
+    """The next compensation to issue: its events; () while others are under way or stand parked; None when all is
+    undone.
 
-    One at a time: the next is issued only after the one before was acknowledged.
+    What is unfinished comes first, newest issue first, and at once: it runs side by side. Then each sequence backwards,
+    the next one after the one before was acknowledged, and branches and items side by side.
     """
+    targets = undo_targets(state, blocks, at)
+    unfinished = [step for step in targets if state.steps[step.path].action.outcome is None]
+    unfinished.sort(key=lambda step: state.steps[step.path].action.issued, reverse=True)
+    found = _together((_undo_step(state, step, now) for step in unfinished), len(unfinished))
+    if isinstance(found, Emit) and any(_is_under_way(state, step) for step in targets if step not in unfinished):
+        return ()  # one that was passed over goes on, and waits for its turn
+    if isinstance(found, Done | _Held):
+        later = _backwards(state, blocks, at, now)
+        found = HELD if isinstance(later, Done) and isinstance(found, _Held) else later
+    match found:
+        case Emit(events):
+            return events
+        case Done():
+            return None
+        case _:
+            return ()
+
+
+def _backwards(state: SagaState, blocks: tuple[Block, ...], at: Address, now: datetime) -> Undone:
     held = False
-    targets = undo_targets(state, steps)
-    if any(_is_under_way(state, step) for step in targets):
-        return ()
-    for step in targets:
-        if step.path in state.parked:
-            if step.on_undo_failed is OnUndoFailed.HOLD:
-                return ()
-            held = True
-            continue
-        current = state.steps[step.path]
-        if current.undo is not None and is_being_undone(current):
-            return (_ask_again(step, current, current.undo, now),)
-        return (_undo(state, step, current, now),)
-    return () if held else None
+    for block in last_first(blocks):
+        found = _undo_block(state, block, at, now)
+        if isinstance(found, Emit) and any(_is_busy(state, other, at) for other in blocks if other is not block):
+            return BLOCKED  # one that was passed over goes on, and waits for its turn
+        if isinstance(found, Emit | Blocked):
+            return found
+        held = held or isinstance(found, _Held)
+    return HELD if held else DONE
+
+
+def _is_busy(state: SagaState, block: Block, at: Address) -> bool:
+    return any(_is_under_way(state, step) for step in undo_targets(state, (block,), at))
+
+
+def last_first(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """The order in which a sequence is undone."""
+    return blocks[::-1]
+
+
+def _undo_block(state: SagaState, block: Block, at: Address, now: datetime) -> Undone:
+    if isinstance(block, Step):
+        step = msgspec.structs.replace(block, path=instance(block.path, at))
+        return _undo_step(state, step, now) if needs_undo(step, state.steps.get(step.path)) else DONE
+    entered = ways(state, block, at)
+    if isinstance(block, Parallel | Each):
+        width = block.window if isinstance(block, Each) else len(entered)
+        return _together((_backwards(state, sequence, around, now) for sequence, around in entered), width)
+    held = False
+    for sequence, around in reversed(entered):
+        found = _backwards(state, sequence, around, now)
+        if isinstance(found, Emit | Blocked):
+            return found
+        held = held or isinstance(found, _Held)
+    return HELD if held else DONE
+
+
+def _together(sequences: Iterable[Undone], width: int) -> Undone:
+    """Side by side, at most `width` of them under way."""
+    blocked = held = 0
+    for found in sequences:
+        if isinstance(found, Emit):
+            return found
+        blocked += isinstance(found, Blocked)
+        held += isinstance(found, _Held)
+        if blocked >= width:
+            break
+    if blocked:
+        return BLOCKED
+    return HELD if held else DONE
+
+
+def _undo_step(state: SagaState, step: Step, now: datetime) -> Undone:
+    current = state.steps[step.path]
+    if _is_under_way(state, step):
+        return BLOCKED
+    if step.path in state.parked:
+        return BLOCKED if step.on_undo_failed is OnUndoFailed.HOLD else HELD
+    if current.undo is not None and is_being_undone(current):
+        return Emit((_ask_again(step, current, current.undo, now),))
+    return Emit((_undo(state, step, current, now),))
 
 
 def _is_under_way(state: SagaState, step: Step) -> bool:
@@ -114,7 +227,7 @@ def _undo(state: SagaState, step: Step, current: StepState, now: datetime) -> e.
     if template is None:
         raise ValueError(f"{step.path} is no undo target")
     try:
-        body = undo_body(template, state)
+        body = undo_body(template, state, step.path)
     except EvaluationError as error:
         text = f"the undo of {step.path} cannot be built: {error}"
         return e.StepParked(at=now, path=step.path, kind=Kind.COMPENSATION, code=e.ParkCode.EVALUATION, text=text)
@@ -130,10 +243,13 @@ def _undo(state: SagaState, step: Step, current: StepState, now: datetime) -> e.
     )
 
 
-def undo_body(template: CommandTemplate, state: SagaState) -> bytes:
-    """The body of a compensation. Raises EvaluationError when it cannot be built or would not fit on the wire."""
+def undo_body(template: CommandTemplate, state: SagaState, path: str) -> bytes:
+    """The body of the compensation of the step at an instance path.
+
+    Raises EvaluationError when it cannot be built or would not fit on the wire.
+    """
     # What was undone is still known: with `continue`, the steps an undo reads may have been undone before it.
-    body = render(template.body, sources(state, with_undone=True))
+    body = render(template.body, sources_for(state, path, with_undone=True))
     if len(body) > BODY_BYTES_MAX:
         raise EvaluationError(template.type_name, f"its body would have {len(body)} bytes, at most {BODY_BYTES_MAX}")
     return body

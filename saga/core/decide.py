@@ -5,10 +5,11 @@ from typing import cast
 
 import msgspec
 
+from saga.core import approvals, operate, waits
 from saga.core import events as e
 from saga.core import inputs as i
-from saga.core import operate
 from saga.core.advance import advance
+from saga.core.children import on_parent
 from saga.core.due import on_delivered, on_tick, on_undelivered
 from saga.core.evaluation import render
 from saga.core.evolve import begin, evolve, next_commit
@@ -19,7 +20,7 @@ from saga.core.replies import on_reply
 from saga.core.state import SagaState
 from saga.core.transitions import TABLE, Rule
 
-ADVANCES_MAX = 2_000
+ADVANCES_MAX = 20_000
 """Steps `advance` may take in one decision; more is a defect of the core, not of a definition."""
 
 
@@ -35,7 +36,11 @@ def decide(plan: Plan, state: SagaState | None, given: i.Input) -> Decision:
     rule = TABLE[None if state is None else state.phase][type(given)]
     if state is None:
         first = _begin(plan, cast("i.Start", given))
-        return _follow(plan, begin(first), (first,), given)
+        begun = _begun(first, cast("i.Start", given))
+        fresh = begin(first)
+        for event in begun[1:]:
+            fresh = evolve(fresh, event)
+        return _follow(plan, fresh, begun, given)
     events = _RULES[rule](plan, state, given)
     if not events:
         return Decision((), state)
@@ -71,7 +76,8 @@ def _begin(plan: Plan, given: i.Start) -> e.SagaStarted:
         definition=plan.hash,
         definition_version=definition.version,
         input=msgspec.Raw(given.input),
-        root=given.saga,
+        root=given.saga if given.parent is None else given.parent.root,
+        parent=None if given.parent is None else given.parent.saga,
         deadline_at=given.now + definition.deadline,
         tags={name: text for name, expression in definition.tags.items() if (text := _text(expression, given.input))},
         requester=given.actor or (None if definition.requester is None else _text(definition.requester, given.input)),
@@ -81,6 +87,19 @@ def _begin(plan: Plan, given: i.Start) -> e.SagaStarted:
         reply_to=given.reply_to,
         traceparent=given.traceparent,
     )
+
+
+def _begun(first: e.SagaStarted, given: i.Start) -> tuple[e.AnyEvent, ...]:
+    """The start, and of a child whom to answer; one that is undone before it began ends with it."""
+    if given.parent is None:
+        return (first,)
+    parent = given.parent
+    asked = e.ParentAsked(
+        at=given.now, path=parent.path, kind=parent.kind, execution=parent.execution, attempt=parent.attempt
+    )
+    if not given.tombstone:
+        return (first, asked)
+    return (first, asked, e.SagaAbandoned(at=given.now, actor="saga", reason="undone before it began", tombstone=True))
 
 
 def business_key(plan: Plan, body: bytes) -> str | None:
@@ -115,5 +134,8 @@ _RULES: dict[Rule, _Rule] = {
     Rule.PAUSE: lambda _, state, given: operate.on_pause(state, cast("i.Pause", given)),
     Rule.RESUME: lambda plan, state, given: operate.on_resume(plan, state, cast("i.Resume", given)),
     Rule.RESOLVE: lambda plan, state, given: operate.on_resolve(plan, state, cast("i.Resolve", given)),
+    Rule.TAKE_SIGNAL: lambda plan, state, given: waits.on_signal(plan, state, cast("i.SignalGiven", given)),
+    Rule.TAKE_DECISION: lambda plan, state, given: approvals.on_decision(plan, state, cast("i.DecisionGiven", given)),
+    Rule.HEAR_PARENT: lambda _, state, given: on_parent(state, cast("i.ParentAsks", given)),
     Rule.IGNORE: lambda _plan, _state, _given: (),
 }

@@ -4,14 +4,86 @@ Built by `saga.define`, stored by hash, interpreted by `decide`. A run is pinned
 """
 
 import hashlib
-from collections.abc import Iterator
 from datetime import timedelta
-from enum import StrEnum
 
 import msgspec
 
-from saga.contract import Effect
+from saga.core.blocks import (
+    DEADLINE,
+    EXHAUSTED,
+    EXPIRED,
+    LIMIT,
+    REJECTED,
+    UNDO_RETRY,
+    Approval,
+    Attempt,
+    Await,
+    Block,
+    Branch,
+    CommandTemplate,
+    Each,
+    Join,
+    OnBranchFailed,
+    OnExhausted,
+    OnLate,
+    OnSilence,
+    OnUndoFailed,
+    Parallel,
+    Repeat,
+    RetryPolicy,
+    Sleep,
+    Step,
+    StepKind,
+    When,
+    Within,
+    blocks_of,
+    children,
+    steps_of,
+)
 from saga.core.expression import Expression
+
+__all__ = [
+    "DEADLINE",
+    "DEFINITION_BYTES_MAX",
+    "DEPTH_MAX",
+    "EXHAUSTED",
+    "EXPIRED",
+    "FORMAT",
+    "LIMIT",
+    "NAME_CHARACTERS_MAX",
+    "PATH_CHARACTERS_MAX",
+    "REJECTED",
+    "STEPS_MAX",
+    "UNDO_RETRY",
+    "Approval",
+    "Attempt",
+    "Await",
+    "Block",
+    "Branch",
+    "CommandTemplate",
+    "Definition",
+    "Each",
+    "Join",
+    "OnBranchFailed",
+    "OnExhausted",
+    "OnLate",
+    "OnSilence",
+    "OnUndoFailed",
+    "Parallel",
+    "Repeat",
+    "RetryPolicy",
+    "Sleep",
+    "Step",
+    "StepKind",
+    "When",
+    "Within",
+    "blocks_of",
+    "canonical",
+    "children",
+    "content_hash",
+    "decode",
+    "steps_of",
+]
 
 NAME_CHARACTERS_MAX = 64
 PATH_CHARACTERS_MAX = 200
@@ -20,109 +92,6 @@ DEPTH_MAX = 16
 DEFINITION_BYTES_MAX = 1024 * 1024
 FORMAT = 1
 """Version of this data shape. A reader refuses a newer one."""
-
-
-class StepKind(StrEnum):
-    """What the step means for undoing (the transaction classes of a saga)."""
-
-    COMPENSATABLE = "compensatable"
-    READ = "read"
-    PIVOT = "pivot"
-    RETRYABLE = "retryable"
-
-
-class OnExhausted(StrEnum):
-    """What to do with a step whose attempts or time are used up."""
-
-    PARK = "park"
-    COMPENSATE = "compensate"
-
-
-class OnUndoFailed(StrEnum):
-    """What to do with the other compensations while one stands in front of an operator."""
-
-    HOLD = "hold"
-    CONTINUE = "continue"
-
-
-EXHAUSTED = "exhausted"
-"""Beside failure codes in `AttemptBlock.on`: the step's attempts or time are used up."""
-
-
-class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Exponential back-off with full jitter, from `first` doubling up to `cap`."""
-
-    attempts: int | None = None
-    """None: as many as fit into the step's `within`."""
-    first: timedelta = timedelta(seconds=1)
-    cap: timedelta = timedelta(minutes=5)
-
-
-UNDO_RETRY = RetryPolicy(attempts=30, first=timedelta(seconds=1), cap=timedelta(minutes=10))
-
-
-class CommandTemplate(msgspec.Struct, frozen=True, kw_only=True):
-    """A command to send: who answers it, what it promises, and how its body is made from recorded data."""
-
-    service: str
-    name: str
-    version: int
-    effect: Effect
-    reply: str
-    """Type name of the reply, e.g. `payments.CardCharged.v1`."""
-    failures: tuple[str, ...]
-    """Codes of the declared refusals."""
-    remembers: timedelta
-    body: Expression
-    senders: tuple[str, ...] = ()
-    """Broker users whose replies are believed; empty: the service's own name."""
-
-    @property
-    def type_name(self) -> str:
-        return f"{self.service}.{self.name}.v{self.version}"
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True, tag="step", tag_field="block"):
-    """A leaf: one command, with what undoes it."""
-
-    path: str
-    kind: StepKind
-    command: CommandTemplate
-    undo: CommandTemplate | None = None
-    undo_unknown: CommandTemplate | None = None
-    """Sent instead of `undo` when the step's outcome is not known."""
-    no_undo: str | None = None
-    """Why a compensatable step needs no undo."""
-    retry: RetryPolicy
-    timeout: timedelta
-    """Of one attempt, counted from its confirmed dispatch."""
-    within: timedelta | None
-    """Of the whole step; None: unbounded (the pivot and everything after it)."""
-    on_exhausted: OnExhausted
-    undo_retry: RetryPolicy = UNDO_RETRY
-    on_undo_failed: OnUndoFailed = OnUndoFailed.HOLD
-
-
-class When(msgspec.Struct, frozen=True, kw_only=True, tag="when", tag_field="block"):
-    """Two arms; the condition is evaluated once, when the block is reached, and recorded."""
-
-    path: str
-    condition: Expression
-    then: tuple["Block", ...]
-    otherwise: tuple["Block", ...] = ()
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True, tag="attempt", tag_field="block"):
-    """A scope: when it fails for one of the reasons in `on`, it is undone and the other way is taken."""
-
-    path: str
-    on: tuple[str, ...]
-    """Failure codes, and `exhausted`."""
-    body: tuple["Block", ...]
-    otherwise: tuple["Block", ...]
-
-
-Block = Step | When | Attempt
 
 
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,26 +111,6 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """Every path the definition reads (`input.total`, `charge.charge_id`) and its type: checked on arrival."""
     blocks: tuple[Block, ...]
     output: Expression
-
-
-def children(block: Block) -> tuple[tuple[Block, ...], ...]:
-    """The sequences inside a block, in order."""
-    match block:
-        case Step():
-            return ()
-        case When():
-            return (block.then, block.otherwise)
-        case Attempt():
-            return (block.body, block.otherwise)
-
-
-def steps_of(blocks: tuple[Block, ...]) -> Iterator[Step]:
-    """Every step below, depth first, in the order written."""
-    for block in blocks:
-        if isinstance(block, Step):
-            yield block
-        for inner in children(block):
-            yield from steps_of(inner)
 
 
 def canonical(definition: Definition) -> bytes:

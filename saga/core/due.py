@@ -2,8 +2,10 @@
 
 from datetime import datetime, timedelta
 
+from saga.core import approvals, waits
 from saga.core import events as e
-from saga.core.definition import EXHAUSTED, OnExhausted, Step, StepKind
+from saga.core.address import address_of, instance, template
+from saga.core.blocks import EXHAUSTED, Attempt, OnExhausted, Step, StepKind
 from saga.core.inputs import Delivered, Tick, Undelivered
 from saga.core.messages import Kind
 from saga.core.outstanding import is_in_doubt
@@ -18,7 +20,7 @@ def on_tick(plan: Plan, state: SagaState, given: Tick) -> tuple[e.AnyEvent, ...]
         return ()
     found: list[e.AnyEvent] = []
     for path, current in state.steps.items():
-        step = plan.steps[path]
+        step = plan.step(path)
         for execution in (current.action, current.undo):
             if execution is None or not pursued(plan, state, step, execution):
                 continue
@@ -26,6 +28,8 @@ def on_tick(plan: Plan, state: SagaState, given: Tick) -> tuple[e.AnyEvent, ...]
                 found.append(park_forgotten(step, execution, given.now))
             else:
                 found += _execution_due(plan, state, step, execution, given)
+    found += waits.due(plan, state, given.now)
+    found += approvals.due(plan, state, given.now)
     if given.now >= state.deadline_at and not state.deadline_passed:
         found.append(e.DeadlinePassed(at=given.now))
     return tuple(found)
@@ -134,8 +138,11 @@ def gives_way(plan: Plan, state: SagaState, step: Step) -> bool:
     """An exhausted step makes a block go the other way, or the saga compensate; never at or after the pivot."""
     if step.kind in (StepKind.PIVOT, StepKind.RETRYABLE):
         return False
-    if any(EXHAUSTED in scope.on and scope.path not in state.blocks for scope in plan.scopes[step.path]):
-        return True
+    at = address_of(step.path)
+    for scope in plan.scopes[template(step.path)]:
+        catches = isinstance(scope, Attempt) and EXHAUSTED in scope.on
+        if catches and instance(scope.path, at) not in state.blocks:
+            return True
     return step.on_exhausted is OnExhausted.COMPENSATE and not pivot_passed(plan, state)
 
 
@@ -161,7 +168,7 @@ def on_delivered(plan: Plan, state: SagaState, given: Delivered) -> tuple[e.AnyE
             kind=given.kind,
             execution=execution.number,
             attempt=execution.attempt,
-            due_at=given.now + plan.steps[given.path].timeout,
+            due_at=given.now + plan.step(given.path).timeout,
             within_at=None if execution.within_at is None else execution.within_at + delay,
         ),
     )

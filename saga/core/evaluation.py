@@ -6,7 +6,7 @@ are, nothing but `EvaluationError` leaves this module.
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Never, assert_never
 
@@ -30,6 +30,7 @@ from saga.core.expression import (
     AnyOf,
     Array,
     Coalesce,
+    Collect,
     Compare,
     EvaluationError,
     Expression,
@@ -37,6 +38,7 @@ from saga.core.expression import (
     Not,
     Object,
     OneOf,
+    Places,
     Present,
     Ref,
     Required,
@@ -47,7 +49,7 @@ from saga.core.expression import (
 )
 from saga.core.reads import check_reads
 
-__all__ = ["check_reads", "holds", "place_of", "render", "text_parts"]
+__all__ = ["check_reads", "holds", "place_of", "render", "scalar", "text_parts"]
 
 Tree = msgspec.Raw | dict[str, "Tree"] | list["Tree"]
 """JSON whose leaves are untouched slices."""
@@ -84,6 +86,16 @@ def holds(condition: Expression, sources: Sources) -> bool:
         raise EvaluationError(place_of(condition), f"cannot be decided: {error}") from None
 
 
+def scalar(expression: Expression, scalar_type: ScalarType, sources: Sources) -> Scalar:
+    """The expression's value, decoded. Raises EvaluationError."""
+    try:
+        return _Evaluation(sources).scalar(expression, scalar_type)
+    except EvaluationError:
+        raise
+    except UNREADABLE as error:
+        raise EvaluationError(place_of(expression), f"cannot be read: {error}") from None
+
+
 def place_of(expression: Expression) -> str:
     """Where an error about this expression is: the path it reads, else its operation."""
     match expression:
@@ -93,6 +105,8 @@ def place_of(expression: Expression) -> str:
             return place_of(expression.value)
         case Coalesce() if expression.values:
             return place_of(expression.values[0])
+        case Collect():
+            return place_of(expression.value)
         case _:
             return str(expression.__struct_config__.tag)
 
@@ -100,9 +114,10 @@ def place_of(expression: Expression) -> str:
 class _Evaluation:
     """One look at the sources: bodies are opened once however many references lead into them."""
 
-    __slots__ = ("_document",)
+    __slots__ = ("_document", "_sources")
 
     def __init__(self, sources: Sources) -> None:
+        self._sources = sources
         self._document = Document(sources)
 
     def tree(self, expression: Expression) -> Tree:  # noqa: C901 - one case for each kind
@@ -125,10 +140,17 @@ class _Evaluation:
                 return msgspec.Raw(msgspec.json.encode(self.text(expression)))
             case Size():
                 return msgspec.Raw(b"%d" % self.size(expression))
+            case Collect():
+                return [_Evaluation(inside).tree(expression.value) for inside in self._inside(expression)]
             case Compare() | OneOf() | AllOf() | AnyOf() | Not() | Present():
                 return msgspec.Raw(b"true" if self.condition(expression) else b"false")
             case _:
                 assert_never(expression)
+
+    def _inside(self, expression: Collect) -> Sequence[Sources]:
+        if not isinstance(self._sources, Places):
+            raise EvaluationError(expression.each, "has no items here")
+        return self._sources.inside(expression.each)
 
     def recorded(self, reference: Ref) -> msgspec.Raw:
         """The value at a path, which must exist; it may be null."""

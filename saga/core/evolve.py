@@ -6,10 +6,10 @@ from typing import assert_never
 
 import msgspec
 
+from saga.core import approvals, branches, executions, waits
 from saga.core import events as e
-from saga.core import executions
 from saga.core.messages import Kind
-from saga.core.state import BlockMode, Execution, Phase, SagaState, Waiting
+from saga.core.state import BlockMode, Execution, Order, ParentLink, Phase, SagaState, Waiting
 
 replace = msgspec.structs.replace
 
@@ -40,7 +40,7 @@ def next_commit(state: SagaState) -> SagaState:
     return replace(state, version=state.version + 1, index=0)
 
 
-def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:  # noqa: C901 - a closed match, one line a case
+def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:  # noqa: C901, PLR0912 - a closed match, a line a case
     """The state after one more event of the current commit."""
     here = (state.version, state.index)
     state = replace(state, index=state.index + 1, events_count=state.events_count + 1)
@@ -62,7 +62,24 @@ def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:  # noqa: C901 - a 
         case e.StepParked():
             return executions.parked(state, event)
         case e.StepReleased():
-            return executions.unparked(state, event.path, event.kind)
+            released = executions.unparked(state, event.path, event.kind)
+            return approvals.asked_again(waits.begun_again(released, event.path), event.path)
+        case e.WaitStarted() | e.WaitEnded() | e.SignalReceived() | e.SignalConsumed():
+            return waits.evolved(state, event)
+        case e.BranchChosen() | e.MapStarted() | e.LoopTurned():
+            return branches.evolved(state, event)
+        case (
+            e.ApprovalRequested()
+            | e.ApprovalWaived()
+            | e.ApprovalDecided()
+            | e.ApprovalClosed()
+            | e.ApprovalEscalated()
+            | e.ApprovalReminded()
+            | e.PermitUsed()
+        ):
+            return approvals.evolved(state, event, here)
+        case e.ParentAsked():
+            return replace(state, asked_by=_parent(state, event, here))
         case e.ArmChosen():
             return replace(state, arms={**state.arms, event.path: event.taken})
         case e.BlockFailed():
@@ -94,6 +111,8 @@ def begin(event: e.AnyEvent) -> SagaState:
         tags=event.tags,
         message_id=event.message_id,
         reply_to=event.reply_to,
+        requester=event.requester,
+        parent=event.parent,
         index=1,
         events_count=1,
         recorded_bytes=len(bytes(event.input)),
@@ -126,7 +145,14 @@ def _phase(state: SagaState, event: _Phase | _End) -> SagaState:
         case e.SagaCompensated():
             return replace(state, phase=Phase.COMPENSATED, parked={}, paused_at=None)
         case e.SagaAbandoned():
-            return replace(state, phase=Phase.ABANDONED, parked={}, paused_at=None, because=event.reason)
+            return replace(
+                state,
+                phase=Phase.ABANDONED,
+                parked={},
+                paused_at=None,
+                because=event.reason,
+                tombstone=event.tombstone,
+            )
         case _:
             assert_never(event)
 
@@ -142,8 +168,16 @@ def _resume(state: SagaState, event: e.SagaResumed) -> SagaState:
         )
         for path, step in state.steps.items()
     }
+    pending = {path: waits.moved(wait, paused_at, event.at) for path, wait in state.pending.items()}
+    requests = {path: approvals.moved(request, paused_at, event.at) for path, request in state.requests.items()}
     deadline_at = state.deadline_at + (event.at - paused_at)
-    return replace(state, paused_at=None, deadline_at=deadline_at, steps=steps)
+    return replace(state, paused_at=None, deadline_at=deadline_at, steps=steps, pending=pending, requests=requests)
+
+
+def _parent(state: SagaState, event: e.ParentAsked, here: Order) -> ParentLink:
+    if state.parent is None:
+        raise ValueError(f"{state.saga} has no parent")
+    return ParentLink(state.parent, event.path, event.kind, event.execution, event.attempt, here)
 
 
 def _moved(execution: Execution, paused_at: datetime, now: datetime) -> Execution:

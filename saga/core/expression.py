@@ -5,8 +5,9 @@ every digit. Values that are compared carry their type in the expression, and de
 There is no arithmetic and no string building but `text`: both belong in a participant.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -120,14 +121,45 @@ class Text(msgspec.Struct, frozen=True, array_like=True, tag_field="op", tag="te
     values: tuple["Expression", ...]
 
 
+class Collect(msgspec.Struct, frozen=True, array_like=True, tag_field="op", tag="collect"):
+    """`["collect", "seats", value]`: the list of one value of every item of an `each` block, in order."""
+
+    each: str
+    """Path of the block."""
+    value: "Expression"
+
+
 Expression = (
-    Ref | Literal | Object | Array | Compare | OneOf | AllOf | AnyOf | Not | Present | Size | Coalesce | Required | Text
+    Ref
+    | Literal
+    | Object
+    | Array
+    | Compare
+    | OneOf
+    | AllOf
+    | AnyOf
+    | Not
+    | Present
+    | Size
+    | Coalesce
+    | Required
+    | Text
+    | Collect
 )
 
 JSON_NULL = b"null"
 EXPRESSION_DEPTH_MAX = 64
 Sources = Mapping[str, bytes]
 """Recorded JSON by source: `input`, and the reply of each step that has one."""
+
+
+@runtime_checkable
+class Places(Protocol):
+    """Sources that know the items of `each` blocks."""
+
+    def inside(self, each: str) -> Sequence[Sources]:
+        """What is read from inside each item of the block at this path, in order."""
+        ...
 
 
 class EvaluationError(ValueError):

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from saga.core.events import Choice
 from saga.core.messages import Kind, ReplyMessage
 
 
@@ -25,6 +26,20 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     actor: str | None = None
     """The person a gateway vouches for."""
     traceparent: str | None = None
+    parent: "ParentOf | None" = None
+    tombstone: bool = False
+    """The parent undoes what never began: this saga ends at once, so that its start finds it ended."""
+
+
+class ParentOf(msgspec.Struct, frozen=True, kw_only=True):
+    """The parent's step that asks for a child."""
+
+    saga: str
+    root: str
+    path: str
+    kind: Kind
+    execution: int
+    attempt: int
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,4 +138,70 @@ class Resolve(msgspec.Struct, frozen=True, kw_only=True):
     reply: bytes | None = None
 
 
-Input = Start | Reply | Tick | Undelivered | Delivered | Cancel | Abandon | Pause | Resume | Resolve
+class SignalGiven(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody outside says something to the saga."""
+
+    now: datetime
+    signal: str
+    message_id: str
+    """The same again changes nothing."""
+    body: bytes
+    by: str | None = None
+    actor: str | None = None
+
+
+class DecisionGiven(msgspec.Struct, frozen=True, kw_only=True):
+    """A person decides on a request for approval."""
+
+    now: datetime
+    path: str
+    choice: Choice
+    approver: str
+    """Who decides, as `by` vouches."""
+    by: str
+    """A broker user configured as gateway, or `operator`."""
+    roles: frozenset[str]
+    """The approver's, as the settings say."""
+    request: str
+    """Id of the message: the same again changes nothing."""
+    digest: str
+    """Of the subject the approver saw."""
+    reason: str = ""
+    edited: bytes | None = None
+    """The subject as the approver wants it."""
+
+
+class ParentAsks(msgspec.Struct, frozen=True, kw_only=True):
+    """The parent sent its command again, or undoes this saga as one unit (`kind` compensation)."""
+
+    now: datetime
+    path: str
+    kind: Kind
+    execution: int
+    attempt: int
+    wait: bool = False
+    """Of a compensation: let a running saga end by itself, then undo it."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why something that was asked is not done, for whoever asked."""
+
+    code: str
+    text: str
+
+
+Input = (
+    Start
+    | Reply
+    | Tick
+    | Undelivered
+    | Delivered
+    | Cancel
+    | Abandon
+    | Pause
+    | Resume
+    | Resolve
+    | SignalGiven
+    | DecisionGiven
+    | ParentAsks
+)

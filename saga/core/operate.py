@@ -4,9 +4,10 @@ import msgspec
 
 from saga.contract import Effect
 from saga.core import events as e
-from saga.core.advance import OUTPUT, issue, stop_is_due
+from saga.core.address import template
+from saga.core.advance import OUTPUT, stop_is_due
+from saga.core.blocks import Step, StepKind
 from saga.core.compensation import is_about_the_action, is_being_undone, next_number
-from saga.core.definition import Step, StepKind
 from saga.core.due import park_forgotten
 from saga.core.inputs import Abandon, Cancel, Pause, Resolve, Resume, Verdict
 from saga.core.messages import Kind, Outcome
@@ -14,6 +15,7 @@ from saga.core.plan import Plan, pivot_passed, pivot_undecided
 from saga.core.reads import check_reads
 from saga.core.retry import forgotten, key_forgotten
 from saga.core.state import Execution, Parked, Phase, SagaState, StepState, Waiting
+from saga.core.walk import issue
 
 NOT_APPLIED = "not-applied"
 """Code of an execution that, as an operator saw, did not happen."""
@@ -50,7 +52,7 @@ def unresolved(plan: Plan, state: SagaState) -> tuple[str, ...]:
     return tuple(
         path
         for path, step in state.steps.items()
-        if plan.steps[path].kind is not StepKind.READ and step.action.outcome is not Outcome.FAILED and not step.undone
+        if plan.step(path).kind is not StepKind.READ and step.action.outcome is not Outcome.FAILED and not step.undone
     )
 
 
@@ -69,11 +71,11 @@ def on_resume(plan: Plan, state: SagaState, given: Resume) -> tuple[e.AnyEvent, 
     # What was on the wire is sent again now. An action carries its expiry; a compensation that comes too late for the
     # participant's memory would be carried out twice, or find nothing.
     late = [
-        park_forgotten(plan.steps[path], current.undo, given.now)
+        park_forgotten(plan.step(path), current.undo, given.now)
         for path, current in state.steps.items()
         if current.undo is not None
         and current.undo.waiting in (Waiting.REPLY, Waiting.DELIVERY)
-        and forgotten(plan.steps[path], current, current.undo, given.now)
+        and forgotten(plan.step(path), current, current.undo, given.now)
     ]
     return (resumed, *late)
 
@@ -83,7 +85,8 @@ def objection(plan: Plan, state: SagaState, given: Resolve) -> str | None:
     parked = state.parked.get(given.path)
     if parked is None:
         return f"{given.path} is not parked; parked are: {', '.join(state.parked) or 'none'}"
-    step, current = plan.steps.get(given.path), state.steps.get(given.path)
+    current = state.steps.get(given.path)
+    step = None if current is None else plan.step(given.path)
     if given.verdict in (Verdict.APPLIED, Verdict.NOT_APPLIED) and not given.evidence:
         return f"{given.verdict} needs evidence: what was looked at, and what it showed"
     if step is None or current is None:
@@ -114,7 +117,7 @@ def _action_objection(plan: Plan, state: SagaState, step: Step, current: StepSta
         case Verdict.APPLIED:
             if current.action.outcome is Outcome.FAILED:
                 return f"{step.path} definitely failed: retry it"
-            mismatch = check_reads(plan.definition.reads, step.path, given.reply or b"null")
+            mismatch = check_reads(plan.definition.reads, template(step.path), given.reply or b"null")
             return None if mismatch is None else f"later steps read its reply, so give one that fits: {mismatch}"
         case Verdict.NOT_APPLIED:
             return None if current.action.outcome is None else f"{step.path} has a definite outcome already"
@@ -157,7 +160,7 @@ def on_resolve(plan: Plan, state: SagaState, given: Resolve) -> tuple[e.AnyEvent
     current = state.steps.get(given.path)
     if current is None or given.path == OUTPUT:
         return (released,)
-    step = plan.steps[given.path]
+    step = plan.step(given.path)
     if parked.kind is Kind.ACTION:
         return (released, *_move_action(plan, state, step, given))
     if is_about_the_action(parked, current):
@@ -184,14 +187,14 @@ def _move_undo(step: Step, current: StepState, given: Resolve) -> tuple[e.AnyEve
 def _move_action(plan: Plan, state: SagaState, step: Step, given: Resolve) -> tuple[e.AnyEvent, ...]:
     """Going forward."""
     current = state.steps[step.path]
-    again = issue(state, step, next_number(current, Kind.ACTION), given.now)
+    again = issue(plan, state, step, next_number(current, Kind.ACTION), given.now)
     match given.verdict:
         case Verdict.RETRY if current.action.outcome is None:
             return (_repeat(step, current.action, given),)
         case Verdict.RETRY:
-            return (again,)
+            return again
         case Verdict.NOT_APPLIED if not stop_is_due(plan, state):
-            return (*_settle_doubt(step, current.action, given), again)
+            return (*_settle_doubt(step, current.action, given), *again)
         case Verdict.UNDO:
             return (e.CompensationStarted(at=given.now, because="operator", path=step.path, message=given.reason),)
         case _:

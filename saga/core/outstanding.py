@@ -9,12 +9,15 @@ from datetime import datetime
 
 import msgspec
 
+from saga.core.approvals import waiting as open_requests
 from saga.core.bounds import ACTION_EXPIRES_AFTER, RESEND_AFTER, RESEND_CAP
 from saga.core.definition import CommandTemplate, Step
+from saga.core.events import WaitFor
 from saga.core.identity import attempt_id, idempotency_key, span_id, traceparent
 from saga.core.messages import CommandMessage, Kind
 from saga.core.plan import Plan, pursued
-from saga.core.state import Execution, SagaState, View, Waiting
+from saga.core.state import Execution, Request, SagaState, View, Waiting
+from saga.core.waits import active as active_waits
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -47,6 +50,9 @@ def next_wake(plan: Plan, state: SagaState, now: datetime, dispatched_version: i
         if is_in_doubt(execution, dispatched_version):
             away = now - execution.clock_at
             moments.append(max(now, execution.sent_at) + min(max(RESEND_AFTER, away / 2), RESEND_CAP))
+    moments += [pending.until for _, pending in active_waits(plan, state) if pending.until is not None]
+    for _, request in open_requests(plan, state):
+        moments += [moment for moment in (request.expires_at, request.remind_at) if moment is not None]
     return min(moments, default=None)
 
 
@@ -61,8 +67,10 @@ def is_in_doubt(execution: Execution, dispatched_version: int) -> bool:
 def _open(plan: Plan, state: SagaState) -> Iterator[tuple[Step, Execution]]:
     for path, step in state.steps.items():
         for execution in (step.action, step.undo):
-            if execution is not None and pursued(plan, state, plan.steps[path], execution):
-                yield plan.steps[path], execution
+            if execution is None or execution.outcome is not None:
+                continue
+            if pursued(plan, state, asked := plan.step(path), execution):
+                yield asked, execution
 
 
 def _message(state: SagaState, step: Step, execution: Execution) -> CommandMessage:
@@ -106,7 +114,7 @@ class Wait(msgspec.Struct, frozen=True):
     """Why a saga is not moving, one reason."""
 
     kind: str
-    """`reply`, `delivery`, `timer`, `parked`, `paused`."""
+    """`reply`, `delivery`, `timer`, `signal`, `approval`, `child`, `parked`, `paused`."""
     path: str
     text: str
     until: datetime | None = None
@@ -124,12 +132,33 @@ def waits(plan: Plan, state: SagaState) -> list[Wait]:
         wait = _wait(step, execution)
         if wait is not None and step.path not in state.parked:
             found.append(wait)
-    return found
+    return found + list(_waits_for_others(plan, state))
+
+
+def _waits_for_others(plan: Plan, state: SagaState) -> Iterator[Wait]:
+    """For a time, for somebody outside, for a person's decision."""
+    for path, pending in active_waits(plan, state):
+        if pending.waits_for is WaitFor.TIME:
+            yield Wait("timer", path, f"{path}: sleeps until {_time(pending.until)}", pending.until)
+        elif pending.waits_for is WaitFor.SIGNAL:
+            yield Wait("signal", path, f"{path}: waits for the signal {pending.signal}", pending.until)
+    for path, request in open_requests(plan, state):
+        yield Wait("approval", path, f"{path}: {_who(request)} may decide", request.expires_at)
+
+
+def _who(request: Request) -> str:
+    missing = request.quorum - len(request.decisions)
+    people = " or ".join(request.roles)
+    return people if request.quorum == 1 else f"{missing} more of {people}"
 
 
 def has_reason(plan: Plan, state: SagaState) -> bool:
     """Whether `waits` would find any: cheap enough to assert after every decision."""
     if state.parked or state.paused_at is not None:
+        return True
+    if any(pending.waits_for is not WaitFor.SCOPE for _, pending in active_waits(plan, state)):
+        return True
+    if any(True for _ in open_requests(plan, state)):
         return True
     return any(execution.waiting is not Waiting.NOTHING for _, execution in _open(plan, state))
 
@@ -153,12 +182,12 @@ def view(plan: Plan, state: SagaState) -> View:
     """What the saga's row says: list and detail cannot disagree, both come from here."""
     if state.terminal:
         return View(str(state.phase), "", "", state.tags)
-    reasons = waits(plan, state)
+    found = waits(plan, state)
     status = "parked" if state.parked else str(state.phase)
-    first = reasons[0]
-    text = first.text if len(reasons) == 1 else f"{first.text} (and {len(reasons) - 1} more)"
+    first = found[0]
+    text = first.text if len(found) == 1 else f"{first.text} (and {len(found) - 1} more)"
     return View(status, first.kind, text[:500], state.tags)
 
 
-def _time(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+def _time(moment: datetime | None) -> str:
+    return "a signal" if moment is None else moment.isoformat(timespec="seconds")

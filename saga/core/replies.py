@@ -11,6 +11,7 @@ import msgspec
 
 from saga.contract import Effect
 from saga.core import events as e
+from saga.core.address import template
 from saga.core.bounds import BUSY_RETRY_CAP, UNKNOWN_COMMAND_RETRY_CAP
 from saga.core.compensation import is_being_undone
 from saga.core.definition import Step
@@ -32,15 +33,15 @@ class Rejection(msgspec.Struct, frozen=True):
 
 def screen(plan: Plan, state: SagaState, reply: ReplyMessage) -> Rejection | None:
     """None when the answer is to be decided on. Trusts nothing the sender wrote but what it had to be given."""
-    step = plan.steps.get(reply.path)
     execution = _find(state, reply)
-    if step is None or execution is None:
+    if execution is None:
         detail = f"{reply.path} {reply.kind} execution {reply.execution} was never issued by {state.saga}"
         return Rejection("unknown-execution", detail)
-    template = step.command if reply.kind is Kind.ACTION or step.undo is None else step.undo
-    believed = template.senders or (template.service,)
-    if reply.service != template.service or (reply.sender not in believed and "*" not in believed):
-        detail = f"{reply.path} is answered by {template.service}; this came from {reply.sender} as {reply.service}"
+    step = plan.step(reply.path)
+    asked = step.command if reply.kind is Kind.ACTION or step.undo is None else step.undo
+    believed = asked.senders or (asked.service,)
+    if reply.service != asked.service or (reply.sender not in believed and "*" not in believed):
+        detail = f"{reply.path} is answered by {asked.service}; this came from {reply.sender} as {reply.service}"
         return Rejection("forged-sender", detail)
     key = idempotency_key(state.saga, reply.path, reply.kind, reply.execution)
     if reply.key != key:
@@ -56,7 +57,7 @@ def on_reply(plan: Plan, state: SagaState, given: Reply) -> tuple[e.AnyEvent, ..
     execution = _find(state, reply)
     if execution is None:
         return ()
-    step, current = plan.steps[reply.path], state.steps[reply.path]
+    step, current = plan.step(reply.path), state.steps[reply.path]
     if execution.outcome is not None or not _is_open(state, step, current, execution):
         return _odd(current, execution, given)
     match reply.outcome:
@@ -141,7 +142,7 @@ def _succeeded(plan: Plan, step: Step, given: Reply, *, read: bool) -> tuple[e.A
         attempt=reply.attempt,
         handler_ms=_milliseconds(reply.handler_time),
     )
-    mismatch = check_reads(plan.definition.reads, step.path, reply.body) if read else None
+    mismatch = check_reads(plan.definition.reads, template(step.path), reply.body) if read else None
     if mismatch is None:
         return (succeeded,)
     text = f"the reply of {step.command.type_name} lacks what the definition reads: {mismatch}"

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from saga.core.events import ParkCode
+from saga.core.events import Choice, Closed, ParkCode, WaitEnd, WaitFor
 from saga.core.messages import Kind, Outcome, ReplyEffect
 
 Order = tuple[int, int]
@@ -95,6 +95,7 @@ class BlockMode(StrEnum):
     """Where an attempt block stands once it gave up."""
 
     UNDOING = "undoing"
+    """Also a branch that lost: it stays so when it is undone."""
     OTHERWISE = "otherwise"
 
 
@@ -105,6 +106,79 @@ class Parked(msgspec.Struct, frozen=True):
     code: ParkCode
     text: str
     at: datetime
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """A wait that is under way."""
+
+    waits_for: WaitFor
+    since: datetime
+    until: datetime | None
+    signal: str = ""
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """A signal that came, and that no wait has consumed yet."""
+
+    name: str
+    message_id: str
+    body: bytes
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """Where a loop stands."""
+
+    number: int
+    """Of the turn under way; of the last one when it is done."""
+    done: bool = False
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """One person's decision."""
+
+    approver: str
+    choice: Choice
+    digest: str
+    at: datetime
+    request: str
+    reason: str = ""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest request for an approval at one path, or that none was needed (`number` 0)."""
+
+    number: int
+    opened: Order
+    opened_at: datetime
+    subject: bytes
+    """As last edited."""
+    digest: str
+    edited: bool = False
+    roles: tuple[str, ...] = ()
+    quorum: int = 1
+    summary: str = ""
+    requester: str | None = None
+    expires_at: datetime | None = None
+    remind_at: datetime | None = None
+    escalated: bool = False
+    decisions: tuple[Decided, ...] = ()
+    closed: Closed | None = None
+    closed_at: datetime | None = None
+    used_by: int | None = None
+    """Execution of the guarded step that spent the permit."""
+    released: bool = False
+    """An operator asked for a new request."""
+
+
+class ParentLink(msgspec.Struct, frozen=True):
+    """The execution of the parent saga's step that waits for this saga's end."""
+
+    saga: str
+    path: str
+    kind: Kind
+    execution: int
+    attempt: int
+    asked: Order
 
 
 class SagaState(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +196,13 @@ class SagaState(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     message_id: str = ""
     reply_to: str = ""
+    requester: str | None = None
+    parent: str | None = None
+    """Id of the parent saga."""
+    asked_by: ParentLink | None = None
+    """Who is told how it ended."""
+    tombstone: bool = False
+    """Its parent undid it before its start arrived: it never began, and never will."""
 
     version: int = 1
     index: int = 0
@@ -130,6 +211,20 @@ class SagaState(msgspec.Struct, frozen=True, kw_only=True):
     steps: dict[str, StepState] = {}
     arms: dict[str, bool] = {}
     blocks: dict[str, BlockMode] = {}
+    """Attempt blocks that gave up, and branches that another one made needless."""
+    chosen: dict[str, str] = {}
+    """The winning branch of a block where one is enough."""
+    items: dict[str, tuple[bytes, ...]] = {}
+    turns: dict[str, Turn] = {}
+    pending: dict[str, Pending] = {}
+    waited: dict[str, WaitEnd] = {}
+    """Waits that are over, and how."""
+    signals: tuple[Signal, ...] = ()
+    consumed: dict[str, bytes] = {}
+    """Bodies of signals, by the wait that took them."""
+    signal_ids: frozenset[str] = frozenset()
+    """Of all that came: the same again changes nothing."""
+    requests: dict[str, Request] = {}
     parked: dict[str, Parked] = {}
     paused_at: datetime | None = None
     deadline_passed: bool = False

@@ -12,7 +12,7 @@ a definite `ok` or `failed`. COMPENSATING undoes every compensatable execution t
 ones first, newest issue first, then in reverse order of completion, the next one after the one before was acknowledged.
 
 COMPLETED, COMPENSATED and ABANDONED absorb everything: an answer that still arrives is at most recorded as a fact, and
-no command is ever sent from there.
+no command is ever sent from there. The one way out is from COMPLETED, when a parent undoes its child as one unit.
 
 *Parked* belongs to a step and *paused* is a flag; neither is a phase, so neither loses the way back.
 
@@ -43,6 +43,9 @@ class Rule(StrEnum):
     RESUME = "resume"
     RESOLVE = "resolve"
     RECORD_IF_ODD = "record if odd"
+    TAKE_SIGNAL = "take signal"
+    TAKE_DECISION = "take decision"
+    HEAR_PARENT = "hear parent"
     IGNORE = "ignore"
 
 
@@ -56,8 +59,14 @@ _LIVE: dict[type[i.Input], Rule] = {
     i.Pause: Rule.PAUSE,
     i.Resume: Rule.RESUME,
     i.Resolve: Rule.RESOLVE,
+    i.SignalGiven: Rule.TAKE_SIGNAL,
+    i.DecisionGiven: Rule.TAKE_DECISION,
+    i.ParentAsks: Rule.HEAR_PARENT,
 }
-_ENDED: dict[type[i.Input], Rule] = dict.fromkeys(_LIVE, Rule.IGNORE) | {i.Reply: Rule.RECORD_IF_ODD}
+_ENDED: dict[type[i.Input], Rule] = dict.fromkeys(_LIVE, Rule.IGNORE) | {
+    i.Reply: Rule.RECORD_IF_ODD,
+    i.ParentAsks: Rule.HEAR_PARENT,
+}
 
 TABLE: dict[Phase | None, dict[type[i.Input], Rule]] = {
     None: {i.Start: Rule.BEGIN},

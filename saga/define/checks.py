@@ -1,17 +1,25 @@
 """What can be seen only when a definition is complete: limits, and failures that nobody raises."""
 
-from saga.core.definition import (
-    DEFINITION_BYTES_MAX,
+from saga.core.blocks import (
+    DEADLINE,
     EXHAUSTED,
-    STEPS_MAX,
+    EXPIRED,
+    LIMIT,
+    REJECTED,
+    Approval,
     Attempt,
+    Await,
     Block,
-    Definition,
+    OnLate,
+    OnSilence,
+    Repeat,
     Step,
     When,
-    canonical,
+    Within,
+    children,
     steps_of,
 )
+from saga.core.definition import DEFINITION_BYTES_MAX, STEPS_MAX, Definition, canonical
 from saga.core.errors import Problem
 
 
@@ -43,17 +51,34 @@ def raised(blocks: tuple[Block, ...]) -> set[str]:
                 found |= raised(block.then) | raised(block.otherwise)
             case Attempt():
                 found |= (raised(block.body) - set(block.on)) | raised(block.otherwise)
+            case _:
+                found |= _raised_here(block)
+                for inner in children(block):
+                    found |= raised(inner)
     return found
+
+
+def _raised_here(block: Block) -> set[str]:
+    """The reasons for which a block itself may fail, whatever is in it."""
+    match block:
+        case Within():
+            return {DEADLINE}
+        case Repeat():
+            return {LIMIT}
+        case Await() if block.within is not None and block.on_late is OnLate.FAIL:
+            return {DEADLINE}
+        case Approval() if block.expires is not None and block.on_silence is OnSilence.COMPENSATE:
+            return {REJECTED, EXPIRED}
+        case Approval():
+            return {REJECTED}
+        case _:
+            return set()
 
 
 def _unraised(blocks: tuple[Block, ...]) -> list[Problem]:
     found: list[Problem] = []
     for block in blocks:
         match block:
-            case Step():
-                pass
-            case When():
-                found += _unraised(block.then) + _unraised(block.otherwise)
             case Attempt():
                 possible = raised(block.body)
                 for reason in block.on:
@@ -62,4 +87,7 @@ def _unraised(blocks: tuple[Block, ...]) -> list[Problem]:
                         text = f"on names {reason}, which no step inside can raise (they raise {known})"
                         found.append(Problem(block.path, text, f"remove {reason} from on="))
                 found += _unraised(block.body) + _unraised(block.otherwise)
+            case _:
+                for inner in children(block):
+                    found += _unraised(inner)
     return found

@@ -1,6 +1,21 @@
 """Draws a definition as a Mermaid flowchart, with the compensation of each step."""
 
-from saga.core.definition import Attempt, Block, Definition, Step, StepKind, When
+from saga.core.blocks import (
+    Approval,
+    Attempt,
+    Await,
+    Block,
+    Each,
+    Parallel,
+    Repeat,
+    Sleep,
+    Step,
+    StepKind,
+    When,
+    Within,
+    children,
+)
+from saga.core.definition import Definition
 
 _SHAPES = {
     StepKind.COMPENSATABLE: ("[", "]"),
@@ -44,6 +59,17 @@ def _block(block: Block, ends: Ends) -> tuple[list[str], Ends]:
             inside = [f'  subgraph {node}["{block.path}"]', *(f"  {line}" for line in body), "  end"]
             otherwise, after_otherwise = _sequence(block.otherwise, [(node, f"undone: {', '.join(block.on)}")])
             return [*inside, *otherwise], [*after_body, *after_otherwise]
+        case Sleep() | Await() | Approval():
+            node = _node(block.path)
+            return [f'  {node}(("{block.path}"))', *_edges(ends, node)], [(node, "")]
+        case Parallel() | Each() | Repeat() | Within():
+            node, after = _node(block.path), Ends()
+            lines = [f'  subgraph {node}["{block.path}"]']
+            for sequence in children(block):
+                drawn, leaves = _sequence(sequence, ends)
+                lines += (f"  {line}" for line in drawn)
+                after += leaves
+            return [*lines, "  end"], after
 
 
 def _step(step: Step, ends: Ends) -> tuple[list[str], Ends]:
@@ -61,4 +87,4 @@ def _edges(ends: Ends, node: str) -> list[str]:
 
 def _node(path: str) -> str:
     """Mermaid reads words like `end`, and dashes, as its own."""
-    return "n_" + path.replace("-", "_d_")
+    return "n_" + path.replace("-", "_d_").replace("/", "_s_")

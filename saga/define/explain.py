@@ -18,6 +18,7 @@ from saga.core.definition import (
     StepKind,
     When,
     canonical,
+    children,
     content_hash,
 )
 from saga.define.lint import lint
@@ -163,6 +164,9 @@ def _walk(blocks: tuple[Block, ...], way: _Way) -> Iterator[ExplainedStep]:
                     (block.otherwise, way.inside(f"when {block.path} was given up")),
                 )
                 yield from _walk_arms(arms, way)
+            case _:
+                for inner in children(block):
+                    yield from _walk(inner, way)
 
 
 def _walk_arms(arms: tuple[tuple[tuple[Block, ...], _Way], ...], way: _Way) -> Iterator[ExplainedStep]:

@@ -4,18 +4,26 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from saga.contract import Effect
-from saga.core.definition import (
+from saga.core.blocks import (
     EXHAUSTED,
+    Approval,
     Attempt,
+    Await,
     Block,
     CommandTemplate,
-    Definition,
+    Each,
     OnExhausted,
+    Parallel,
+    Repeat,
+    Sleep,
     Step,
     StepKind,
     When,
+    Within,
+    children,
     steps_of,
 )
+from saga.core.definition import Definition
 from saga.core.errors import Problem
 from saga.core.expression import JSON_NULL, Literal, Object
 
@@ -102,7 +110,7 @@ def _long(definition: Definition) -> Iterator[Advice]:
         )
 
 
-def _longest(blocks: tuple[Block, ...]) -> timedelta:
+def _longest(blocks: tuple[Block, ...]) -> timedelta:  # noqa: C901 - a closed match, one line a kind
     total = timedelta(0)
     for block in blocks:
         match block:
@@ -112,6 +120,20 @@ def _longest(blocks: tuple[Block, ...]) -> timedelta:
                 total += max(_longest(block.then), _longest(block.otherwise))
             case Attempt():
                 total += _longest(block.body) + _longest(block.otherwise)
+            case Parallel():
+                total += max(_longest(branch.body) for branch in block.branches)
+            case Within():
+                total += block.time
+            case Each():
+                total += _longest(block.body)
+            case Repeat():
+                total += block.limit * (_longest(block.body) + (block.pause or timedelta(0)))
+            case Await():
+                total += block.within or timedelta(0)
+            case Approval():
+                total += block.expires or timedelta(0)
+            case Sleep():
+                pass  # how long is known only when it is reached
     return total
 
 
@@ -135,9 +157,9 @@ def _overruled(blocks: tuple[Block, ...], caught: str | None) -> Iterator[Advice
                 if caught and block.on_exhausted is OnExhausted.COMPENSATE:
                     reason = f"on_exhausted=COMPENSATE has no effect: the attempt '{caught}' reacts to it"
                     yield block.path, reason, "remove it, or On.EXHAUSTED from the attempt"
-            case When():
-                yield from _overruled(block.then, caught)
-                yield from _overruled(block.otherwise, caught)
             case Attempt():
                 yield from _overruled(block.body, block.path if EXHAUSTED in block.on else caught)
                 yield from _overruled(block.otherwise, caught)
+            case _:
+                for inner in children(block):
+                    yield from _overruled(inner, caught)

@@ -31,7 +31,8 @@ def _value(field: str, hint: object) -> object:  # noqa: C901 - one line a type
     if origin is dict:
         return {"city": "Bergen"}
     if origin is tuple:
-        return ("reserve", "charge")
+        is_raw = typing.get_args(hint)[0] is msgspec.Raw
+        return (_value(field, msgspec.Raw),) * 2 if is_raw else ("reserve", "charge")
     if hint is datetime:
         return AT if field == "at" else AT + timedelta(hours=1)
     if hint is msgspec.Raw:

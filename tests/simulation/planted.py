@@ -75,28 +75,30 @@ def exhausted_means_no(original: Any) -> Any:
 def only_completed(original: Any) -> Any:
     """Compensate what answered ok, and nothing else."""
 
-    def targets(state: SagaState, steps: Any) -> list[Step]:
-        found: list[Step] = original(state, steps)
-        return [step for step in found if state.steps[step.path].action.outcome is Outcome.OK]
+    def needs_undo(step: Step, current: Any) -> bool:
+        return original(step, current) and current.action.outcome is Outcome.OK
 
-    return targets
+    return needs_undo
 
 
 def never_undecided(_original: Any) -> Any:
     return lambda _plan, _state: False
 
 
-def forward(original: Any) -> Any:
-    return lambda state, steps: original(state, steps)[::-1]
+def forward(_original: Any) -> Any:
+    return lambda blocks: blocks
 
 
 def impatient(original: Any) -> Any:
     """The next undo does not wait for the answer to the one before."""
 
-    def next_undo(state: SagaState, steps: Any, now: datetime) -> tuple[e.AnyEvent, ...] | None:
-        left = [s for s in steps if not (s.path in state.steps and compensation.is_being_undone(state.steps[s.path]))]
-        found: tuple[e.AnyEvent, ...] | None = original(state, left, now)
-        return original(state, steps, now) if found is None else found
+    def next_undo(state: SagaState, blocks: Any, at: Any, now: datetime) -> tuple[e.AnyEvent, ...] | None:
+        steps = {
+            path: msgspec.structs.replace(step, undone=step.undone or compensation.is_being_undone(step))
+            for path, step in state.steps.items()
+        }
+        found: tuple[e.AnyEvent, ...] | None = original(msgspec.structs.replace(state, steps=steps), blocks, at, now)
+        return original(state, blocks, at, now) if found is None else found
 
     return next_undo
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from saga.contract import Effect
 from saga.core import events as e
-from saga.core.definition import Attempt, Block, Step, When, steps_of
+from saga.core.blocks import Attempt, Block, Step, When, children, steps_of
 from tests.simulation.checkers.shadow import Shadow
 from tests.simulation.store import Row
 from tests.simulation.violation import Violation
@@ -47,6 +47,9 @@ def _way(shadow: Shadow, blocks: tuple[Block, ...]) -> Iterator[Step]:
                 yield from _way(shadow, block.then if shadow.arms[block.path] else block.otherwise)
             case Attempt():
                 yield from _way(shadow, block.otherwise if block.path in shadow.blocks else block.body)
+            case _:
+                for inner in children(block):
+                    yield from _way(shadow, inner)
 
 
 def _given_up(shadow: Shadow, blocks: tuple[Block, ...]) -> Iterator[Step]:
@@ -58,5 +61,6 @@ def _given_up(shadow: Shadow, blocks: tuple[Block, ...]) -> Iterator[Step]:
                 if block.path in shadow.blocks:
                     yield from steps_of(block.body)
                 yield from _given_up(shadow, block.body + block.otherwise)
-            case Step():
-                pass
+            case _:
+                for inner in children(block):
+                    yield from _given_up(shadow, inner)

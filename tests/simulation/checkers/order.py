@@ -1,7 +1,7 @@
 """S10, S11: only what is done or unknown is undone, unfinished first, then in reverse, each after the answer before."""
 
 from saga.core import events as e
-from saga.core.definition import OnUndoFailed, steps_of
+from saga.core.blocks import Attempt, OnUndoFailed, steps_of
 from saga.core.messages import Kind
 from tests.simulation.checkers.shadow import Shadow
 from tests.simulation.store import Commit, Row
@@ -53,6 +53,6 @@ def _scope(shadow: Shadow) -> set[str] | None:
         step.path
         for blocks in shadow.plan.scopes.values()
         for block in blocks
-        if shadow.blocks.get(block.path) == "undoing"
+        if isinstance(block, Attempt) and shadow.blocks.get(block.path) == "undoing"
         for step in steps_of(block.body)
     }

@@ -7,6 +7,7 @@ import pytest
 from saga.core import inputs as i
 from saga.core.decide import decide
 from saga.core.definition import StepKind
+from saga.core.events import Choice
 from saga.core.evolve import fold
 from saga.core.messages import Kind, Outcome
 from saga.core.state import TERMINAL, Phase
@@ -70,6 +71,18 @@ def given(kind: type[i.Input], case: Case) -> i.Input:
         i.Pause: lambda: i.Pause(now=case.now, **texts),
         i.Resume: lambda: i.Resume(now=case.now, **texts),
         i.Resolve: lambda: i.Resolve(now=case.now, path="charge", verdict=i.Verdict.RETRY, actor="olga", reason="r"),
+        i.SignalGiven: lambda: i.SignalGiven(now=case.now, signal="paid", message_id="s", body=b"{}"),
+        i.DecisionGiven: lambda: i.DecisionGiven(
+            now=case.now,
+            path="review",
+            choice=Choice.APPROVE,
+            approver="olga",
+            by="desk",
+            roles=frozenset({"editor"}),
+            request="d",
+            digest="",
+        ),
+        i.ParentAsks: lambda: i.ParentAsks(now=case.now, **attempt),  # type: ignore[arg-type]  # as named
     }
     return made[kind]()
 

@@ -1,6 +1,6 @@
 """`compensation_coverage`: everything that can go wrong, and what it led to."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -10,7 +10,7 @@ from saga.core import events as e
 from saga.core.definition import Definition, Step
 from saga.core.messages import Kind, Outcome
 from saga.core.plan import plan_of
-from saga.core.state import SagaState
+from saga.core.state import StepState
 from saga.define import Saga, define
 from saga.testing import Coverage, Unscripted, compensation_coverage, play
 from saga.testing.laws import broken_laws
@@ -129,14 +129,11 @@ async def test_each_law_is_noticed_when_it_is_broken() -> None:
     assert happy.state.steps["pay"].action.outcome is Outcome.OK
 
 
-Targets = Callable[[SagaState, Iterable[Step]], list[Step]]
+NeedsUndo = Callable[[Step, StepState | None], bool]
 
 
-def _only_known(right: Targets) -> Targets:
-    def targets(state: SagaState, steps: Iterable[Step]) -> list[Step]:
-        return [step for step in right(state, steps) if state.steps[step.path].action.outcome is Outcome.OK]
-
-    return targets
+def _only_known(right: NeedsUndo) -> NeedsUndo:
+    return lambda step, current: right(step, current) and current is not None and current.action.outcome is Outcome.OK
 
 
 @pytest.mark.parametrize(
@@ -150,23 +147,20 @@ def _only_known(right: Targets) -> Targets:
 )
 async def test_an_engine_with_a_fault_is_caught(monkeypatch: pytest.MonkeyPatch, fault: str, law: str) -> None:
     """The stories find what is wrong with an engine, not only with a definition."""
-    right = compensation.undo_targets
+    right = compensation.needs_undo
     match fault:
         case "undoes in the wrong order":
-            monkeypatch.setattr(compensation, "undo_targets", lambda *given: right(*given)[::-1])
+            monkeypatch.setattr(compensation, "last_first", lambda blocks: blocks)
         case "forgets what is unknown":
-            monkeypatch.setattr(compensation, "undo_targets", _only_known(right))
+            monkeypatch.setattr(compensation, "needs_undo", _only_known(right))
         case "undoes all at once":
             monkeypatch.setattr(compensation, "_is_under_way", lambda *_: False)
-            monkeypatch.setattr(compensation, "undo_targets", _never_twice(right))
+            monkeypatch.setattr(compensation, "needs_undo", _never_twice(right))
         case _:
             monkeypatch.setattr(advance, "pivot_undecided", lambda *_: False)
     coverage = await compensation_coverage(shop, ORDER, SUNNY)
     assert law in {broken for ending in coverage.endings for broken in ending.broken}
 
 
-def _never_twice(right: Targets) -> Targets:
-    def targets(state: SagaState, steps: Iterable[Step]) -> list[Step]:
-        return [step for step in right(state, steps) if state.steps[step.path].undo is None]
-
-    return targets
+def _never_twice(right: NeedsUndo) -> NeedsUndo:
+    return lambda step, current: right(step, current) and current is not None and current.undo is None

@@ -1,48 +1,12 @@
-"""What is recorded: a saga's history is a list of commits, each the events of one decision. Append only.
-
-Fields are never renamed or removed once released; a new field has a default. Golden copies of every event of every
-release are kept under `tests/compatibility`.
-"""
+"""A step is asked, answered, given up, parked and undone."""
 
 from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 
+from saga.core.events.recorded import Event
 from saga.core.messages import Kind, Outcome, ReplyEffect
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
-    """A fact. `at` is the decision's time, by the store's clock."""
-
-    at: datetime
-
-
-class SagaStarted(Event, frozen=True, kw_only=True, tag="SagaStarted", omit_defaults=True):
-    saga: str
-    name: str
-    start_key: str
-    definition: str
-    definition_version: int
-    input: msgspec.Raw
-    root: str
-    deadline_at: datetime
-    parent: str | None = None
-    tags: dict[str, str] = {}
-    requester: str | None = None
-    by: str | None = None
-    actor: str | None = None
-    message_id: str = ""
-    reply_to: str = ""
-    traceparent: str | None = None
-    """The caller's trace: linked, not adopted."""
-
-
-class ArmChosen(Event, frozen=True, kw_only=True, tag="ArmChosen", omit_defaults=True):
-    """A condition was evaluated, once."""
-
-    path: str
-    taken: bool
 
 
 class CommandIssued(Event, frozen=True, kw_only=True, tag="CommandIssued", omit_defaults=True):
@@ -187,6 +151,12 @@ class ParkCode(StrEnum):
     """The undo of a step that answered ok found nothing to undo."""
     READS_MISMATCH = "reads-mismatch"
     EVALUATION = "evaluation"
+    LATE = "late"
+    """A signal did not come in time, or the time of a scope passed after the pivot."""
+    ITEMS = "items"
+    """The items of an `each` block are too many, no list, or not distinct."""
+    REJECTED = "rejected"
+    """An approval was refused, or not given in time, after the pivot."""
     HISTORY_LIMIT = "history-limit"
 
 
@@ -210,53 +180,6 @@ class StepReleased(Event, frozen=True, kw_only=True, tag="StepReleased", omit_de
     evidence: str = ""
 
 
-class BlockFailed(Event, frozen=True, kw_only=True, tag="BlockFailed", omit_defaults=True):
-    """An attempt block gave up: what it did is undone, then the other way is taken."""
-
-    path: str
-    step: str
-    code: str
-
-
-class BlockUndone(Event, frozen=True, kw_only=True, tag="BlockUndone", omit_defaults=True):
-    """Everything an attempt block did is undone; its otherwise part begins."""
-
-    path: str
-
-
-class CompensationStarted(Event, frozen=True, kw_only=True, tag="CompensationStarted", omit_defaults=True):
-    """From here the saga only undoes."""
-
-    because: str
-    """`failed`, `exhausted`, `cancelled`, `deadline`, `operator`."""
-    path: str = ""
-    code: str = ""
-    message: str = ""
-
-
-class CancelRequested(Event, frozen=True, kw_only=True, tag="CancelRequested", omit_defaults=True):
-    request: str
-    by: str
-    reason: str
-    takes_effect: str
-    """`now`, `if-pivot-fails`, `too-late`."""
-    actor: str | None = None
-
-
-class DeadlinePassed(Event, frozen=True, kw_only=True, tag="DeadlinePassed", omit_defaults=True):
-    """The saga's own deadline; before the pivot is issued it compensates, afterwards it is a visible wait reason."""
-
-
-class SagaPaused(Event, frozen=True, kw_only=True, tag="SagaPaused", omit_defaults=True):
-    actor: str
-    reason: str
-
-
-class SagaResumed(Event, frozen=True, kw_only=True, tag="SagaResumed", omit_defaults=True):
-    actor: str
-    reason: str
-
-
 class LateReply(Event, frozen=True, kw_only=True, tag="LateReply", omit_defaults=True):
     """An answer that can change nothing any more; recorded once an execution."""
 
@@ -277,61 +200,3 @@ class ContradictoryReply(Event, frozen=True, kw_only=True, tag="ContradictoryRep
     outcome: Outcome
     effect: ReplyEffect = ReplyEffect.NONE
     code: str = ""
-
-
-class SagaCompleted(Event, frozen=True, kw_only=True, tag="SagaCompleted", omit_defaults=True):
-    output: msgspec.Raw
-
-
-class SagaCompensated(Event, frozen=True, kw_only=True, tag="SagaCompensated", omit_defaults=True):
-    """Every applied or possibly applied step is undone; also when nothing had to be."""
-
-
-class SagaAbandoned(Event, frozen=True, kw_only=True, tag="SagaAbandoned", omit_defaults=True):
-    actor: str
-    reason: str
-    unresolved: tuple[str, ...] = ()
-    """Steps whose effects stand or may stand."""
-
-
-AnyEvent = (
-    SagaStarted
-    | ArmChosen
-    | CommandIssued
-    | AttemptEnded
-    | CommandRepeated
-    | DispatchDelayed
-    | DispatchConfirmed
-    | StepSucceeded
-    | StepFailed
-    | StepExhausted
-    | CompensationSucceeded
-    | CompensationFailed
-    | StepParked
-    | StepReleased
-    | BlockFailed
-    | BlockUndone
-    | CompensationStarted
-    | CancelRequested
-    | DeadlinePassed
-    | SagaPaused
-    | SagaResumed
-    | LateReply
-    | ContradictoryReply
-    | SagaCompleted
-    | SagaCompensated
-    | SagaAbandoned
-)
-
-_ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(tuple[AnyEvent, ...])
-
-
-def encode(events: tuple[AnyEvent, ...]) -> bytes:
-    """The bytes of one commit."""
-    return _ENCODER.encode(events)
-
-
-def decode(data: bytes) -> tuple[AnyEvent, ...]:
-    """The events of one commit. Raises msgspec.ValidationError for bytes this release did not write."""
-    return _DECODER.decode(data)

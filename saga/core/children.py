@@ -1,0 +1,86 @@
+"""Sub-sagas. The engine is a participant named `saga`: starting a child is a command, its end is the reply, and undoing
+it is a compensation. So retries, duplicates, late answers, dispatch and traces are what they are for every step.
+"""
+
+from datetime import timedelta
+
+import msgspec
+
+from saga.core import events as e
+from saga.core.inputs import ParentAsks
+from saga.core.messages import Kind, Outcome, RefusedCode, ReplyEffect
+from saga.core.state import ParentLink, Phase, SagaState
+
+SERVICE = "saga"
+"""The service that child commands go to: reserved."""
+COMPENSATED = "compensated"
+"""The one declared refusal of a child: it was undone by itself, so nothing of it stands."""
+REMEMBERS = timedelta(days=36_500)
+"""A store never forgets a saga."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """How a child ended, for the execution of its parent's step that asked."""
+
+    asked: ParentLink
+    outcome: Outcome
+    effect: ReplyEffect
+    body: bytes = b"null"
+    code: str = ""
+    message: str = ""
+
+
+def answer(state: SagaState) -> Answer | None:
+    """What the parent is told; None while the child goes on, and for a saga without a parent."""
+    asked = state.asked_by
+    if asked is None or not state.terminal:
+        return None
+    undone = asked.kind is Kind.COMPENSATION
+    match state.phase:
+        case Phase.COMPLETED if not undone:
+            return Answer(asked, Outcome.OK, ReplyEffect.APPLIED, state.output)
+        case Phase.COMPENSATED if undone:
+            return Answer(asked, Outcome.OK, ReplyEffect.APPLIED)
+        case Phase.COMPENSATED:
+            return Answer(asked, Outcome.FAILED, ReplyEffect.NONE, code=COMPENSATED, message=state.because)
+        case Phase.ABANDONED if state.tombstone:
+            if undone:
+                return Answer(asked, Outcome.OK, ReplyEffect.NONE)
+            text = "it was undone before it began"
+            return Answer(asked, Outcome.REFUSED, ReplyEffect.NONE, code=RefusedCode.CANCELLED, message=text)
+        case Phase.ABANDONED:
+            text = f"saga {state.saga} was abandoned: {state.because}"
+            return Answer(asked, Outcome.REFUSED, ReplyEffect.NONE, code=RefusedCode.IN_DOUBT, message=text)
+        case _:
+            return None  # completed, and asked to be undone: the next decision undoes it
+
+
+def on_parent(state: SagaState, given: ParentAsks) -> tuple[e.AnyEvent, ...]:
+    """Remember whom to answer; a compensation undoes this saga as one unit, running or completed."""
+    asked = state.asked_by
+    if state.parent is None or (asked is not None and not _is_newer(asked, given)):
+        return ()
+    heard = e.ParentAsked(
+        at=given.now, path=given.path, kind=given.kind, execution=given.execution, attempt=given.attempt
+    )
+    if given.kind is Kind.ACTION or state.tombstone:
+        return (heard,)
+    if state.phase is Phase.COMPLETED:
+        started = e.CompensationStarted(at=given.now, because="parent", message="undone with its parent")
+        return (heard, started)
+    if state.phase is Phase.RUNNING and not given.wait and state.cancel is None:
+        cancel = e.CancelRequested(
+            at=given.now,
+            request=f"undo {given.execution} of {given.path}",
+            by=SERVICE,
+            reason="its parent is undone",
+            takes_effect="now",
+        )
+        return (heard, cancel)
+    return (heard,)
+
+
+def _is_newer(asked: ParentLink, given: ParentAsks) -> bool:
+    if asked.kind is not given.kind:
+        return given.kind is Kind.COMPENSATION  # an action that arrives after its undo asks for nothing any more
+    return (given.execution, given.attempt) > (asked.execution, asked.attempt)

@@ -1,0 +1,99 @@
+"""Approvals as evidence: what was to be decided, who decided, and the permit that was used."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from saga.core.events.recorded import Event
+
+
+class Choice(StrEnum):
+    """What a person said."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class Closed(StrEnum):
+    """How a request ended."""
+
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+class ApprovalRequested(Event, frozen=True, kw_only=True, tag="ApprovalRequested", omit_defaults=True):
+    """A decision is asked for: about exactly these bytes."""
+
+    path: str
+    number: int
+    """Of the requests at this path, from 1."""
+    subject: msgspec.Raw
+    digest: str
+    """Hex SHA-256 of the subject."""
+    roles: tuple[str, ...]
+    quorum: int = 1
+    summary: str = ""
+    requester: str | None = None
+    """Who may not decide, where the definition says so."""
+    expires_at: datetime | None = None
+    remind_at: datetime | None = None
+
+
+class ApprovalWaived(Event, frozen=True, kw_only=True, tag="ApprovalWaived", omit_defaults=True):
+    """The condition under which somebody must decide does not hold."""
+
+    path: str
+    subject: msgspec.Raw
+
+
+class ApprovalDecided(Event, frozen=True, kw_only=True, tag="ApprovalDecided", omit_defaults=True):
+    """One person's decision; the first of each person counts."""
+
+    path: str
+    number: int
+    choice: Choice
+    approver: str
+    by: str
+    """Who vouches for the approver: a broker user, or `operator`."""
+    digest: str
+    """Of the subject the approver saw."""
+    request: str
+    """Id of the deciding message: the same again changes nothing."""
+    reason: str = ""
+    roles: tuple[str, ...] = ()
+    """Those of the approver that counted."""
+    edited: msgspec.Raw = msgspec.Raw(b"null")
+    """The subject as the approver changed it, if they did: from here this is what is decided on."""
+
+
+class ApprovalClosed(Event, frozen=True, kw_only=True, tag="ApprovalClosed", omit_defaults=True):
+    path: str
+    number: int
+    how: Closed
+
+
+class ApprovalEscalated(Event, frozen=True, kw_only=True, tag="ApprovalEscalated", omit_defaults=True):
+    """Nobody decided in time: others are asked as well."""
+
+    path: str
+    number: int
+    roles: tuple[str, ...]
+    expires_at: datetime
+
+
+class ApprovalReminded(Event, frozen=True, kw_only=True, tag="ApprovalReminded", omit_defaults=True):
+    path: str
+    number: int
+    next_at: datetime
+
+
+class PermitUsed(Event, frozen=True, kw_only=True, tag="PermitUsed", omit_defaults=True):
+    """The approval is spent: by this execution of the step it guards, and by no other."""
+
+    path: str
+    number: int
+    step: str
+    execution: int
+    digest: str

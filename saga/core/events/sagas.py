@@ -1,0 +1,88 @@
+"""A saga begins, is stopped, paused, and ends."""
+
+from datetime import datetime
+
+import msgspec
+
+from saga.core.events.recorded import Event
+from saga.core.messages import Kind
+
+
+class SagaStarted(Event, frozen=True, kw_only=True, tag="SagaStarted", omit_defaults=True):
+    saga: str
+    name: str
+    start_key: str
+    definition: str
+    definition_version: int
+    input: msgspec.Raw
+    root: str
+    deadline_at: datetime
+    parent: str | None = None
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    requester: str | None = None
+    by: str | None = None
+    actor: str | None = None
+    message_id: str = ""
+    reply_to: str = ""
+    traceparent: str | None = None
+    """The caller's trace: linked, not adopted."""
+
+
+class CompensationStarted(Event, frozen=True, kw_only=True, tag="CompensationStarted", omit_defaults=True):
+    """From here the saga only undoes."""
+
+    because: str
+    """`failed`, `exhausted`, `cancelled`, `deadline`, `operator`."""
+    path: str = ""
+    code: str = ""
+    message: str = ""
+
+
+class CancelRequested(Event, frozen=True, kw_only=True, tag="CancelRequested", omit_defaults=True):
+    request: str
+    by: str
+    reason: str
+    takes_effect: str
+    """`now`, `if-pivot-fails`, `too-late`."""
+    actor: str | None = None
+
+
+class DeadlinePassed(Event, frozen=True, kw_only=True, tag="DeadlinePassed", omit_defaults=True):
+    """The saga's own deadline; before the pivot is issued it compensates, afterwards it is a visible wait reason."""
+
+
+class SagaPaused(Event, frozen=True, kw_only=True, tag="SagaPaused", omit_defaults=True):
+    actor: str
+    reason: str
+
+
+class SagaResumed(Event, frozen=True, kw_only=True, tag="SagaResumed", omit_defaults=True):
+    actor: str
+    reason: str
+
+
+class SagaCompleted(Event, frozen=True, kw_only=True, tag="SagaCompleted", omit_defaults=True):
+    output: msgspec.Raw
+
+
+class SagaCompensated(Event, frozen=True, kw_only=True, tag="SagaCompensated", omit_defaults=True):
+    """Every applied or possibly applied step is undone; also when nothing had to be."""
+
+
+class SagaAbandoned(Event, frozen=True, kw_only=True, tag="SagaAbandoned", omit_defaults=True):
+    actor: str
+    reason: str
+    unresolved: tuple[str, ...] = ()
+    """Steps whose effects stand or may stand."""
+    tombstone: bool = False
+    """A child that its parent undid before it began."""
+
+
+class ParentAsked(Event, frozen=True, kw_only=True, tag="ParentAsked", omit_defaults=True):
+    """The parent saga's step asks for this saga's end: its answer is due to this execution."""
+
+    path: str
+    """Of the step in the parent."""
+    kind: Kind
+    execution: int
+    attempt: int

@@ -1,0 +1,187 @@
+"""The walk: through the blocks of a definition to where a run stands, and what happens there next."""
+
+from datetime import datetime
+from typing import assert_never
+
+import msgspec
+
+from saga.core import events as e
+from saga.core.address import Address, address_of, instance
+from saga.core.approvals import approval, is_permitted_again, permit
+from saga.core.blocks import (
+    DEADLINE,
+    Approval,
+    Attempt,
+    Await,
+    Block,
+    Each,
+    Parallel,
+    Repeat,
+    Sleep,
+    Step,
+    When,
+    Within,
+)
+from saga.core.bounds import EVENTS_MAX, RECORDED_BYTES_MAX
+from saga.core.branches import each, parallel, repeat
+from saga.core.compensation import next_number, next_undo
+from saga.core.evaluation import holds, render
+from saga.core.expression import EvaluationError
+from saga.core.limits import BODY_BYTES_MAX
+from saga.core.messages import Kind, Outcome
+from saga.core.place import Place
+from saga.core.plan import Plan
+from saga.core.progress import BLOCKED, DONE, Done, Emit, Failing, Progress
+from saga.core.state import BlockMode, SagaState
+from saga.core.waits import signal, sleep
+
+Scope = When | Attempt | Within | Parallel | Each | Repeat
+Wait = Sleep | Await | Approval
+
+
+class Walker:
+    """One look at a state."""
+
+    __slots__ = ("_now", "_plan", "_state")
+
+    def __init__(self, plan: Plan, state: SagaState, now: datetime) -> None:
+        self._plan = plan
+        self._state = state
+        self._now = now
+
+    def sequence(self, blocks: tuple[Block, ...], at: Address) -> Progress:
+        """One block after the other."""
+        for block in blocks:
+            progress = self._step(block, at) if isinstance(block, Step) else self._block(block, at)
+            if not isinstance(progress, Done):
+                return progress
+        return DONE
+
+    def _block(self, block: Scope | Wait, at: Address) -> Progress:  # noqa: C901 - a closed match, one line a kind
+        place = Place(self._plan, self._state, at, self._now)
+        match block:
+            case When():
+                return self._when(block, place)
+            case Attempt():
+                return self._attempt(block, place)
+            case Within():
+                return self._within(block, place)
+            case Parallel():
+                return parallel(place, block, self.sequence, self._undo)
+            case Each():
+                return each(place, block, self.sequence)
+            case Repeat():
+                return repeat(place, block, self.sequence)
+            case Sleep():
+                return sleep(place, block)
+            case Await():
+                return signal(place, block)
+            case Approval():
+                return approval(place, block)
+            case _:
+                assert_never(block)
+
+    def _step(self, block: Step, at: Address) -> Progress:
+        here = instance(block.path, at)
+        if here in self._state.parked:
+            return BLOCKED
+        step = block if here == block.path else msgspec.structs.replace(block, path=here)
+        current = self._state.steps.get(here)
+        if current is None:
+            return Emit(issue(self._plan, self._state, step, 1, self._now))
+        match current.action.outcome:
+            case Outcome.OK:
+                return DONE
+            case Outcome.FAILED:
+                if is_permitted_again(self._plan, self._state, step, current.action.settled):
+                    number = next_number(current, Kind.ACTION)
+                    return Emit(issue(self._plan, self._state, step, number, self._now))
+                return Failing(here, "failed", current.action.code, "")
+            case _ if current.action.exhausted:
+                return Failing(here, "exhausted", "exhausted", current.action.why)
+            case _:
+                return BLOCKED
+
+    def _when(self, block: When, place: Place) -> Progress:
+        here = place.path(block.path)
+        if here in self._state.parked:
+            return BLOCKED
+        taken = self._state.arms.get(here)
+        if taken is not None:
+            return self.sequence(block.then if taken else block.otherwise, place.at)
+        try:
+            taken = holds(block.condition, place.read())
+        except EvaluationError as error:
+            text = f"the condition cannot be decided: {error}"
+            return Emit((park(here, e.ParkCode.EVALUATION, text, self._now),))
+        return Emit((e.ArmChosen(at=self._now, path=here, taken=taken),))
+
+    def _attempt(self, block: Attempt, place: Place) -> Progress:
+        here = place.path(block.path)
+        mode = self._state.blocks.get(here)
+        if mode is BlockMode.OTHERWISE:
+            return self.sequence(block.otherwise, place.at)
+        if mode is BlockMode.UNDOING:
+            undone = self._undo(block.body, place.at)
+            return Emit((e.BlockUndone(at=self._now, path=here),)) if isinstance(undone, Done) else undone
+        progress = self.sequence(block.body, place.at)
+        if isinstance(progress, Failing) and progress.code in block.on:
+            return Emit((e.BlockFailed(at=self._now, path=here, step=progress.path, code=progress.code),))
+        return progress
+
+    def _undo(self, blocks: tuple[Block, ...], at: Address) -> Progress:
+        """Undo a sequence while the saga goes on elsewhere."""
+        undo = next_undo(self._state, blocks, at, self._now)
+        if undo is None:
+            return DONE
+        return Emit(undo) if undo else BLOCKED
+
+    def _within(self, block: Within, place: Place) -> Progress:
+        here = place.path(block.path)
+        if here in self._state.parked:
+            return BLOCKED
+        how = self._state.waited.get(here)
+        if how is e.WaitEnd.DONE:
+            return DONE
+        if how is e.WaitEnd.ELAPSED:
+            return Failing(here, DEADLINE, DEADLINE, f"it has had its {block.time}")
+        if here not in self._state.pending:
+            until = self._now + block.time
+            return Emit((e.WaitStarted(at=self._now, path=here, waits_for=e.WaitFor.SCOPE, until=until),))
+        progress = self.sequence(block.body, place.at)
+        if isinstance(progress, Done):
+            return Emit((e.WaitEnded(at=self._now, path=here, how=e.WaitEnd.DONE),))
+        return progress
+
+
+def issue(plan: Plan, state: SagaState, step: Step, number: int, now: datetime) -> tuple[e.AnyEvent, ...]:
+    """A new execution of a step's action; or why it parks, or who is asked for approval instead."""
+    place = Place(plan, state, address_of(step.path), now)
+    if state.events_count >= EVENTS_MAX or state.recorded_bytes >= RECORDED_BYTES_MAX:
+        text = f"{state.events_count} events and {state.recorded_bytes} bytes recorded: no further step is begun"
+        return (park(step.path, e.ParkCode.HISTORY_LIMIT, text, now),)
+    try:
+        body = render(step.command.body, place.read())
+    except EvaluationError as error:
+        return (park(step.path, e.ParkCode.EVALUATION, f"its command cannot be built: {error}", now),)
+    if len(body) > BODY_BYTES_MAX:
+        text = f"its command would have {len(body)} bytes, at most {BODY_BYTES_MAX}"
+        return (park(step.path, e.ParkCode.TOO_LARGE, text, now),)
+    permitted = permit(place, step, number, body)
+    if permitted is not None and not isinstance(permitted, e.PermitUsed):
+        return (permitted,)
+    issued = e.CommandIssued(
+        at=now,
+        path=step.path,
+        kind=Kind.ACTION,
+        execution=number,
+        body=msgspec.Raw(body),
+        due_at=now + step.timeout,
+        within_at=None if step.within is None else now + step.within,
+    )
+    return (issued,) if permitted is None else (permitted, issued)
+
+
+def park(path: str, code: e.ParkCode, text: str, now: datetime) -> e.AnyEvent:
+    """What stands here waits for a person."""
+    return e.StepParked(at=now, path=path, kind=Kind.ACTION, code=code, text=text)

@@ -1,0 +1,124 @@
+"""A child saga towards its parent: whom it answers, with what, and how it is undone as one unit."""
+
+from typing import Any
+
+import pytest
+
+from saga.core import inputs as i
+from saga.core.children import COMPENSATED, answer
+from saga.core.messages import Kind, Outcome, ReplyEffect
+from saga.core.outstanding import outstanding
+from saga.core.state import Phase
+from tests.builders import NOW, Case, names, plan, step
+
+PARENT = "01930000-0000-7000-8000-0000000000ff"
+
+
+def link(kind: Kind = Kind.ACTION, execution: int = 1, attempt: int = 1) -> i.ParentOf:
+    return i.ParentOf(saga=PARENT, root=PARENT, path="access", kind=kind, execution=execution, attempt=attempt)
+
+
+def child(**changes: Any) -> Case:
+    """A child of two steps that was just asked for."""
+    return Case(plan(step("a"), step("b")), **{"parent": link(), **changes})
+
+
+def asks(case: Case, kind: Kind, execution: int = 1, attempt: int = 1, *, wait: bool = False) -> list[str]:
+    """The parent's command arrives."""
+    given = i.ParentAsks(now=case.now, path="access", kind=kind, execution=execution, attempt=attempt, wait=wait)
+    return names(case.when(given))
+
+
+def told(case: Case) -> tuple[Kind, Outcome, ReplyEffect, str]:
+    """What the parent hears."""
+    found = answer(case.state)
+    assert found is not None
+    return found.asked.kind, found.outcome, found.effect, found.code
+
+
+def test_a_child_knows_its_parent_and_its_root() -> None:
+    """Both are recorded with its start."""
+    state = child().state
+    assert (state.parent, state.root) == (PARENT, PARENT)
+    assert answer(state) is None
+
+
+def test_the_end_of_a_child_is_the_answer() -> None:
+    """Completed: ok with its output; undone by itself: the declared refusal; abandoned: in doubt."""
+    case = child()
+    case.ok("a")
+    case.ok("b")
+    assert told(case) == (Kind.ACTION, Outcome.OK, ReplyEffect.APPLIED, "")
+    assert answer(case.state).body == b'{"order":"o1"}'  # type: ignore[union-attr]  # told() found one
+    case = child()
+    case.failed("a")
+    assert told(case) == (Kind.ACTION, Outcome.FAILED, ReplyEffect.NONE, COMPENSATED)
+    case = child()
+    case.when(i.Abandon(now=case.now, actor="olga", reason="r"))
+    assert told(case) == (Kind.ACTION, Outcome.REFUSED, ReplyEffect.NONE, "in-doubt")
+
+
+def test_a_running_child_is_cancelled_by_its_parents_undo() -> None:
+    """It undoes what it did, and its end answers the undo."""
+    case = child()
+    case.ok("a")
+    assert asks(case, Kind.COMPENSATION)[:2] == ["ParentAsked access", "CancelRequested"]
+    case.ok("b")
+    case.ok("a")
+    assert told(case) == (Kind.COMPENSATION, Outcome.OK, ReplyEffect.APPLIED, "")
+
+
+def test_a_completed_child_is_undone_as_one_unit() -> None:
+    """The one way out of an end; asked twice, it is undone once."""
+    case = child()
+    case.ok("a")
+    case.ok("b")
+    assert asks(case, Kind.COMPENSATION)[1] == "CompensationStarted"
+    assert asks(case, Kind.COMPENSATION) == []
+    assert [due.message.path for due in outstanding(case.plan, case.state)] == ["b"]
+    case.ok("b")
+    case.ok("a")
+    assert case.state.phase is Phase.COMPENSATED
+    assert told(case)[:2] == (Kind.COMPENSATION, Outcome.OK)
+
+
+def test_an_undo_may_wait_for_the_end() -> None:
+    """A running child goes on, and is undone when it is complete."""
+    case = child()
+    asks(case, Kind.COMPENSATION, wait=True)
+    case.ok("a")
+    assert case.state.phase is Phase.RUNNING
+    assert "CompensationStarted" in names(case.ok("b"))
+
+
+@pytest.mark.parametrize("attempts", [(1, 1), (2, 1)])
+def test_asking_again_is_heard_once(attempts: tuple[int, int]) -> None:
+    """The same or an older attempt is no event."""
+    case = child(parent=link(attempt=attempts[0]))
+    assert asks(case, Kind.ACTION, attempt=attempts[1]) == []
+    assert asks(case, Kind.ACTION, attempt=3) == ["ParentAsked access"]
+
+
+def test_an_action_after_its_undo_asks_for_nothing() -> None:
+    """The answer stays that to the undo."""
+    case = child()
+    asks(case, Kind.COMPENSATION)
+    assert asks(case, Kind.ACTION, attempt=2) == []
+
+
+def test_a_child_that_is_undone_before_it_began_never_begins() -> None:
+    """A tombstone: the undo is answered with nothing, and a start that arrives later is refused."""
+    case = child(parent=link(Kind.COMPENSATION), tombstone=True)
+    assert names(case.commits[0]) == ["SagaStarted", "ParentAsked access", "SagaAbandoned"]
+    assert case.state.tombstone
+    assert told(case) == (Kind.COMPENSATION, Outcome.OK, ReplyEffect.NONE, "")
+    assert asks(case, Kind.ACTION) == []
+    assert asks(case, Kind.COMPENSATION, attempt=2) == ["ParentAsked access"]
+    assert told(case) == (Kind.COMPENSATION, Outcome.OK, ReplyEffect.NONE, "")
+
+
+def test_nobody_else_is_a_parent() -> None:
+    """A saga without a parent is not undone by a message that claims to be its parent's."""
+    case = Case(plan(step("a")))
+    assert asks(case, Kind.COMPENSATION) == []
+    assert case.now == NOW
