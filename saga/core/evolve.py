@@ -94,6 +94,7 @@ def begin(event: e.AnyEvent) -> SagaState:
         tags=event.tags,
         message_id=event.message_id,
         reply_to=event.reply_to,
+        untraced=event.untraced,
         index=1,
         events_count=1,
         recorded_bytes=len(bytes(event.input)),

@@ -25,6 +25,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     actor: str | None = None
     """The person a gateway vouches for."""
     traceparent: str | None = None
+    untraced: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

@@ -122,6 +122,7 @@ class SagaState(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     message_id: str = ""
     reply_to: str = ""
+    untraced: bool = False
 
     version: int = 1
     index: int = 0
