@@ -21,11 +21,21 @@ from saga.ports.journal import (
     Tail,
     Wakes,
 )
-from saga.ports.lookup import HistoryRow, Lookup, ParkedRow, SagaFilter, SagaRow
+from saga.ports.lookup import HistoryRow, Lookup, SagaFilter, SagaRow
 from saga.ports.machine import Clock, Ids
+from saga.ports.parked import (
+    EVERY_PARKED,
+    ParkedAction,
+    ParkedCount,
+    ParkedFilter,
+    ParkedMessages,
+    ParkedRow,
+    ParkedVerb,
+)
 from saga.ports.store import Schema, Store
 
 __all__ = [
+    "EVERY_PARKED",
     "Advance",
     "Batch",
     "Bus",
@@ -44,8 +54,13 @@ __all__ = [
     "MissingQueue",
     "NewSaga",
     "Outgoing",
+    "ParkedAction",
+    "ParkedCount",
+    "ParkedFilter",
     "ParkedMessage",
+    "ParkedMessages",
     "ParkedRow",
+    "ParkedVerb",
     "SagaFilter",
     "SagaRow",
     "Schema",

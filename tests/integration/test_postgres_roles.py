@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from saga.adapters.postgres import PostgresStore, open_store
-from saga.ports import Batch, SagaFilter
+from saga.ports import Batch, ParkedAction, SagaFilter
 from tests.conformance.store.places import advance, new_saga, parked
 
 ROLES = Path(__file__).parents[2] / "infra" / "postgres" / "roles.sql"
@@ -50,6 +50,8 @@ async def test_the_role_is_enough_for_an_orchestrator(store: PostgresStore) -> N
     await store.dispatched({new.saga: 2})
     assert [due.saga for due in await store.claim(10, 30.0)] == [new.saga]
     assert len(await store.sagas(SagaFilter())) == len(await store.parked()) == 1
+    assert await store.note_parked(1, ParkedAction("redriven", "ann", "fixed"))
+    assert [count.count for count in await store.parked_counts()] == []
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,9 @@ async def test_the_role_is_enough_for_an_orchestrator(store: PostgresStore) -> N
         "truncate history",
         "delete from sagas",
         "delete from parked",
+        "update parked set body = ''",
+        "update parked_actions set actor = 'somebody else'",
+        "delete from parked_actions",
         "update definitions set canonical = ''",
         "drop table history",
         "alter table history disable trigger all",

@@ -1,7 +1,6 @@
 """The saga rows in memory: compare-and-swap, history, the heap of wakes, and the row a list shows."""
 
 import heapq
-from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -89,10 +88,14 @@ class SagaTable:
             self.wake(one.saga, until)
         return due
 
-    def newest(self, first: str, last: str, among: Collection[str] = ()) -> list[str]:
-        """Ids from `first` to below `last`, newest first; if `among` names any, only those."""
-        known = self.records.keys() & among if among else self.records
-        return sorted((saga for saga in known if first <= saga < last), reverse=True)
+    def ordered(self, first: str, last: str, where: SagaFilter) -> list[str]:
+        """Ids from `first` to below `last`, in the order of the filter; if it names any, only those."""
+        known = self.records.keys() & where.ids if where.ids else self.records
+        found = sorted((saga for saga in known if first <= saga < last), reverse=not where.oldest_first)
+        if where.due_before is None:
+            return found
+        due = [(when, saga) for saga in found if (when := self.records[saga].wake_at) and when < where.due_before]
+        return [saga for _, saga in sorted(due)]
 
 
 def stored_key(key: tuple[str, str]) -> tuple[str, str]:

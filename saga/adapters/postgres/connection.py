@@ -67,6 +67,10 @@ class Connections:
         except CommitUnknown as error:
             raise Unavailable(str(error)) from error
 
+    async def write(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run a statement that writes, beside the commits. Raises CommitUnknown when it may have been carried out."""
+        return await self._fetch(self._reads, name, statement(name), arguments)
+
     async def close(self) -> None:
         """Close every connection once its call has ended; cut what has not ended by the deadline."""
         for pool in (self._commits, self._reads):
