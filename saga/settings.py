@@ -13,6 +13,7 @@ from saga.core.errors import SagaError
 FILE = "saga.toml"
 PREFIX = "SAGA_"
 MASK = "***"
+BAD_FILE = "SAGA-1003"
 NOT_FIELDS = {"config", "profile"}
 
 _PASSWORD_ARGUMENT = re.compile(r"([?&]password=)[^&]*")
@@ -20,6 +21,8 @@ _PASSWORD_ARGUMENT = re.compile(r"([?&]password=)[^&]*")
 
 class SettingsError(SagaError):
     """A setting that cannot be used, with its name, where it came from, and the fix."""
+
+    code = "SAGA-1002"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -145,19 +148,19 @@ def _read(name: str, path: Path) -> str:
 def _from_file(path: Path, profile: str | None, *, required: bool) -> list[tuple[str, Mapping[str, Any]]]:
     if not path.exists():
         if required or profile is not None:
-            raise SettingsError(f"there is no {path}. Fix: create it, or leave --config and --profile")
+            raise SettingsError(f"there is no {path}. Fix: create it, or leave --config and --profile", code=BAD_FILE)
         return []
     try:
         content = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from None
+        raise SettingsError(f"{path} cannot be read: {error}", code=BAD_FILE) from None
     profiles = content.pop("profile", {})
     if not isinstance(profiles, dict) or not all(isinstance(section, dict) for section in profiles.values()):
-        raise SettingsError(f"{path}: profile is no table. Fix: [profile.NAME] with settings below it")
+        raise SettingsError(f"{path}: profile is no table. Fix: [profile.NAME] with settings below it", code=BAD_FILE)
     found: list[tuple[str, Mapping[str, Any]]] = [(str(path), content)]
     if profile is not None:
         if profile not in profiles:
             known = ", ".join(profiles) or "none"
-            raise SettingsError(f"{path} has no [profile.{profile}]; it has: {known}")
+            raise SettingsError(f"{path} has no [profile.{profile}]; it has: {known}", code=BAD_FILE)
         found.insert(0, (f"{path} [profile.{profile}]", profiles[profile]))
     return found

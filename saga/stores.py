@@ -12,6 +12,8 @@ IDS = SystemIds()
 class WrongAddress(SagaError):
     """A url that names nothing this engine can open."""
 
+    code = "SAGA-1004"
+
 
 async def open_store(url: str) -> Store:
     """The engine's store. Raises WrongAddress; a store that is away now is met by the first call."""

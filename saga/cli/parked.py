@@ -6,6 +6,7 @@ from typing import Any
 import click
 import msgspec
 
+from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 from saga.cli.show import output_option, print_json, print_rows
 
@@ -44,7 +45,7 @@ def show(ctx: click.Context, number: int) -> None:
     """Show one whole."""
     rows = asyncio.run(_parked(settings_of(ctx), number + 1, 1))
     if not rows or rows[0].id != number:
-        raise click.ClickException(f"there is no parked message {number}. next: saga parked list")
+        raise CommandFailed("SAGA-3004", f"there is no parked message {number}. Fix: saga parked list")
     message = msgspec.structs.asdict(rows[0].message)
     message["body"] = rows[0].message.body.decode(errors="backslashreplace")
     print_json({"id": number, "at": rows[0].at, **message})

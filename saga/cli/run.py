@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 
 RESTART_FIRST_SECONDS = 0.5
@@ -97,7 +98,7 @@ def serving_health(address: str, report: Callable[[], dict[str, object]]) -> Ite
     try:
         server = HealthServer(address, snapshot)
     except (OSError, ValueError, OverflowError) as error:
-        raise click.ClickException(f"--health {address}: {error}. Fix: host:port, with a free port") from None
+        raise CommandFailed("SAGA-1007", f"--health {address}: {error}. Fix: host:port, with a free port") from None
     server.start()
     try:
         yield

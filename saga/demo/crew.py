@@ -19,6 +19,8 @@ LOG_LINES_SHOWN = 15
 class ChildFailed(SagaError):
     """A process of the demo ended, or did not become ready."""
 
+    code = "SAGA-6003"
+
 
 class Child:
     """One process; what it says goes to a file."""

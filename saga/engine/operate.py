@@ -28,13 +28,19 @@ Operation = Cancel | Abandon | Pause | Resume | Resolve
 class NotPossible(SagaError):
     """The operation does not fit the saga's present state; the text says what would."""
 
+    code = "SAGA-3002"
+
 
 class NoSuchSaga(SagaError):
     """The store has no saga with this id."""
 
+    code = "SAGA-3001"
+
 
 class Unreadable(SagaError):
     """The saga is there and this release cannot read its history."""
+
+    code = "SAGA-3003"
 
 
 async def operate(store: Store, clock: Clock, saga: str, operation: Operation) -> SagaState:
@@ -65,7 +71,7 @@ async def _read(cache: SagaCache, saga: str) -> Live:
     if saga in found.unreadable:
         raise Unreadable(f"the history of {saga} cannot be read: {found.unreadable[saga]}")
     if saga not in found.live:
-        raise NoSuchSaga(f"there is no saga {saga} in this store")
+        raise NoSuchSaga(f"there is no saga {saga} in this store. Fix: saga list")
     return found.live[saga]
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from saga.core.errors import SchemaMismatch, Unstorable
-from saga.ports import CommitUnknown, Unavailable
+from saga.core.errors import SchemaMismatch, StoreAway, Unstorable
+from saga.ports import CommitUnknown
 
 _STATEMENTS_FOLDER = Path(__file__).parent / "sql"
 _QUERIES_PER_CONNECTION_MAX = 2**62
@@ -20,7 +20,7 @@ _QUERIES_PER_CONNECTION_MAX = 2**62
 _LOST_ANSWER = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _MISSING_TABLES = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 
-
+_LOGIN_REFUSED = ("28", "42501")
 _REFUSED_FOR_GOOD = ("22", "23502", "23514", "54")
 """Errors that say something about a value, not about the server or a race: the same again is refused again."""
 
@@ -65,7 +65,7 @@ class Connections:
         try:
             return await self._fetch(self._reads, name, sql or statement(name), arguments)
         except CommitUnknown as error:
-            raise Unavailable(str(error)) from error
+            raise StoreAway(str(error)) from error
 
     async def write(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         """Run a statement that writes, beside the commits. Raises CommitUnknown when it may have been carried out."""
@@ -106,7 +106,7 @@ class Connections:
         except (asyncpg.PostgresError, *_LOST_ANSWER) as error:
             if isinstance(error, ValueError):
                 raise  # the dsn makes no sense: no later time will do
-            raise Unavailable(f"postgres: no connection for {name}: {reason(error)}") from error
+            raise away(f"no connection for {name}", error) from error
         try:
             return await connection.fetch(sql, *arguments)
         except (asyncpg.PostgresError, *_LOST_ANSWER) as error:
@@ -162,7 +162,18 @@ def translated(error: BaseException, name: str) -> Exception:
         return Unstorable(f"postgres: {name} cannot be carried out: {reason(error)}")
     if may_have_happened(error):
         return CommitUnknown(f"postgres: no answer to {name}: {reason(error)}")
-    return Unavailable(f"postgres: {name} was refused: {reason(error)}")
+    return away(f"{name} was refused", error)
+
+
+def away(what: str, error: BaseException) -> StoreAway:
+    """The error for what cannot be done now, with what is known of the cause."""
+    state = (error.sqlstate or "") if isinstance(error, asyncpg.PostgresError) else ""
+    text = f"postgres: {what}: {reason(error)}"
+    if state.startswith(_LOGIN_REFUSED):
+        return StoreAway(text, code="SAGA-4004")
+    if state == asyncpg.InvalidCatalogNameError.sqlstate:
+        return StoreAway(f"{text}. Fix: create the database, or correct its name in the address")
+    return StoreAway(text)
 
 
 def reason(error: BaseException) -> str:

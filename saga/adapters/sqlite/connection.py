@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
-from saga.core.errors import SchemaMismatch, Unstorable
-from saga.ports import CommitUnknown, Unavailable
+from saga.core.errors import SchemaMismatch, StoreAway, Unstorable
+from saga.ports import CommitUnknown
 
 T = TypeVar("T")
 
@@ -43,12 +43,12 @@ class Connection:
         Raises Unavailable, SchemaMismatch, and CommitUnknown for a write that the deadline overtook.
         """
         if self._closed:
-            raise Unavailable(f"sqlite: {self._path} was closed")
+            raise StoreAway(f"sqlite: {self._path} was closed")
         turn = asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, writes)
         try:
             return await asyncio.wait_for(turn, self._settings.call_timeout.total_seconds())
         except TimeoutError as error:
-            kind = CommitUnknown if writes else Unavailable
+            kind = CommitUnknown if writes else StoreAway
             raise kind(f"sqlite: no answer from {self._path} in {self._settings.call_timeout}") from error
 
     async def close(self) -> None:
@@ -72,11 +72,11 @@ class Connection:
         except sqlite3.OperationalError as error:
             if "no such table" in str(error) or "no such column" in str(error):
                 raise SchemaMismatch(f"sqlite: {self._path}: {error}. Fix: run `saga db migrate`") from error
-            raise Unavailable(f"sqlite: {self._path}: {error}") from error
+            raise StoreAway(f"sqlite: {self._path}: {error}") from error
         except (sqlite3.DataError, sqlite3.IntegrityError) as error:
             raise Unstorable(f"sqlite: {self._path}: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise Unavailable(f"sqlite: {self._path}: {type(error).__name__}: {error}") from error
+            raise StoreAway(f"sqlite: {self._path}: {type(error).__name__}: {error}") from error
         return answer
 
     def _connected(self) -> sqlite3.Connection:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from saga.adapters.sqlite.migration import Scope, migrate, pending
-from saga.ports import Clock, Unavailable
+from saga.core.errors import StoreAway
+from saga.ports import Clock
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ class SqliteDatabase:
                 await self.on_thread(self._commit)
             except sqlite3.OperationalError as error:
                 if "locked" in str(error) or "unable to open" in str(error):
-                    raise Unavailable(f"sqlite: {self._path}: {error}") from error
+                    raise StoreAway(f"sqlite: {self._path}: {error}") from error
                 raise
             finally:
                 # Also after a cancellation: the thread does this before anything the next transaction asks of it.
