@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from saga.adapters.sqlite.opening import opened
 from saga.core.errors import SchemaMismatch, StoreAway, Unstorable
 from saga.ports import CommitUnknown
 
@@ -81,16 +82,7 @@ class Connection:
 
     def _connected(self) -> sqlite3.Connection:
         if self._open is None:
-            connection = sqlite3.connect(
-                self._path, timeout=self._settings.busy_timeout.total_seconds(), isolation_level=None
-            )
-            try:
-                connection.execute("pragma journal_mode = wal")
-                connection.execute("pragma synchronous = full")
-            except BaseException:
-                connection.close()
-                raise
-            self._open = connection
+            self._open = opened(self._path, self._settings.busy_timeout)
         return self._open
 
     def _close(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from saga.adapters.sqlite.migration import Scope, migrate, pending
+from saga.adapters.sqlite.opening import opened
 from saga.core.errors import StoreAway
 from saga.ports import Clock
 
@@ -112,16 +113,9 @@ class SqliteDatabase:
 
     def _connected(self) -> sqlite3.Connection:
         if self._open is None:
-            connection = sqlite3.connect(
-                self._path,
-                timeout=self._busy_timeout.total_seconds(),
-                isolation_level=None,
-                check_same_thread=False,  # handlers may use it from the loop, between two statements of ours
-            )
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = full")
-            connection.execute("pragma foreign_keys = on")
-            self._open = connection
+            # Handlers may use it from the loop, between two statements of ours.
+            self._open = opened(self._path, self._busy_timeout, check_same_thread=False)
+            self._open.execute("pragma foreign_keys = on")
         return self._open
 
     def _close(self) -> None:
