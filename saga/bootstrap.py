@@ -22,8 +22,11 @@ from saga.stores import WrongAddress as WrongAddress
 from saga.stores import open_store as open_store
 
 
-async def open_bus(url: str, *, name: str) -> CallerBus:
-    """The broker: RabbitMQ, or the one inside a running `saga dev`. Raises WrongAddress, or Unavailable."""
+async def open_bus(url: str, *, name: str, identify: bool = True) -> CallerBus:
+    """The broker: RabbitMQ, or the one inside a running `saga dev`, which always says who sends.
+
+    Raises WrongAddress, or Unavailable.
+    """
     if url.startswith("dev://"):
         from saga.adapters.memory.guest import GuestBus
 
@@ -37,7 +40,7 @@ async def open_bus(url: str, *, name: str) -> CallerBus:
     from saga.adapters.rabbitmq import RabbitBus
 
     try:
-        return await RabbitBus.open(url, name=name)
+        return await RabbitBus.open(url, name=name, identify=identify)
     except ValueError as error:
         raise WrongAddress(f"broker {masked(url)!r}: {error}") from None
 

@@ -102,6 +102,20 @@ _SAGAS: Final = (
         "`saga errors` lists all of them",
         Exit.NOT_FOUND,
     ),
+    Code(
+        "SAGA-3007",
+        "the parked message cannot go back",
+        "It does not say where it came from, would be parked again for the same reason, or no queue takes it now.",
+        "mend what the reason says, or saga parked discard NUMBER --reason …",
+        Exit.CONFLICT,
+    ),
+    Code(
+        "SAGA-3008",
+        "the parked message is settled",
+        "It was redriven or discarded before; who did it, when and why is kept with it.",
+        "see `saga parked show NUMBER`; to send it once more, redrive it with --again",
+        Exit.CONFLICT,
+    ),
 )
 
 _SERVERS: Final = (
