@@ -18,6 +18,8 @@ end $$;
 grant select, insert on history, parked, definitions to saga_engine;
 grant select, insert, update on sagas to saga_engine;
 grant select on saga_migrations to saga_engine;
+-- How far each follower of the history has come.
+grant select, insert, update on followers to saga_engine;
 -- What an operator does with a parked message is added; the message itself stays as it came.
 grant select, insert on parked_actions to saga_engine;
 grant update (digest, settled) on parked to saga_engine;

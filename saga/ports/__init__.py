@@ -6,6 +6,7 @@ Every await of an adapter ends: each call has a deadline of its own and raises `
 from saga.core.errors import Unavailable
 from saga.ports.bus import Bus, Delivery, MissingQueue, Outgoing, Sent, Subscription
 from saga.ports.database import Database, Transaction
+from saga.ports.feed import BEGINNING, Feed, Page
 from saga.ports.journal import (
     Advance,
     Batch,
@@ -35,6 +36,7 @@ from saga.ports.parked import (
 from saga.ports.store import Schema, Store
 
 __all__ = [
+    "BEGINNING",
     "EVERY_PARKED",
     "Advance",
     "Batch",
@@ -46,6 +48,7 @@ __all__ = [
     "Definitions",
     "Delivery",
     "Due",
+    "Feed",
     "HistoryRow",
     "Ids",
     "Journal",
@@ -54,6 +57,7 @@ __all__ = [
     "MissingQueue",
     "NewSaga",
     "Outgoing",
+    "Page",
     "ParkedAction",
     "ParkedCount",
     "ParkedFilter",

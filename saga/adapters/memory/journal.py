@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from saga.adapters.memory.feed import Cursor, MemoryFeed
 from saga.adapters.memory.parked import ParkedTable
 from saga.adapters.memory.sagas import SagaTable, known, listed, matches, stored_key, tail
 from saga.core import rows
@@ -40,6 +41,11 @@ class MemoryStore:
         self._table = SagaTable()
         self._definitions: dict[str, StoredDefinition] = {}
         self._parked = ParkedTable()
+        self._cursors: dict[str, Cursor] = {}
+
+    def feed(self) -> MemoryFeed:
+        """The history, to be followed; the cursors stay with the store."""
+        return MemoryFeed(self._table, self._cursors, self._clock)
 
     # ------------------------------------------------------------------------------------------------------ journal
 

@@ -33,6 +33,8 @@ class SagaTable:
     def __init__(self) -> None:
         self.records: dict[str, SagaRecord] = {}
         self.keys: dict[tuple[str, str], str] = {}
+        self.log: list[HistoryRow] = []
+        """Every commit, in order."""
         self._wakes: list[tuple[datetime, str]] = []
         """A heap of what was ever set; an entry that is not the saga's `wake_at` any more is dropped when met."""
 
@@ -44,12 +46,14 @@ class SagaTable:
         if key in self.keys:
             return False
         self.keys[key] = start.saga
+        commit = HistoryRow(start.saga, 1, rows.stored_text(start.cause), now, start.data)
+        self.log.append(commit)
         self.records[start.saga] = SagaRecord(
             name=key[0],
             start_key=key[1],
             first=start,
             view=rows.stored_view(start.view),
-            history=[HistoryRow(start.saga, 1, rows.stored_text(start.cause), now, start.data)],
+            history=[commit],
         )
         self.wake(start.saga, start.wake_at)
         return True
@@ -62,7 +66,9 @@ class SagaTable:
         if record.version != advance.expected_version:
             return holds(record, advance.expected_version, advance.data)
         cause = rows.stored_text(advance.cause)
-        record.history.append(HistoryRow(advance.saga, record.version + 1, cause, now, advance.data))
+        commit = HistoryRow(advance.saga, record.version + 1, cause, now, advance.data)
+        self.log.append(commit)
+        record.history.append(commit)
         record.view = rows.stored_view(advance.view)
         if advance.alarm != "kept" and not isinstance(advance.wake_at, msgspec.UnsetType):
             known, wanted = record.wake_at, advance.wake_at

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -46,11 +46,11 @@ async def plain_reset(connection: asyncpg.Connection) -> None:
 class Connections:
     """One connection that only commits, and a few for everything else; each is made again when it is lost."""
 
-    def __init__(self, dsn: str, settings: PostgresSettings) -> None:
+    def __init__(self, dsn: str, settings: PostgresSettings, parameters: Mapping[str, str] | None = None) -> None:
         self._dsn = dsn
         self._settings = settings
         self._timeout_seconds = settings.command_timeout.total_seconds()
-        session = session_settings(settings)
+        session = session_settings(settings) | dict(parameters or {})
         # Commits and tail reads have one good plan, whatever the statistics say: keep it, never plan again.
         self._commits = self._pool(1, session | {"plan_cache_mode": "force_generic_plan"})
         self._reads = self._pool(settings.read_connections_max, session)
