@@ -122,6 +122,19 @@ async def test_a_cancelled_call_leaves_the_store_usable(store: SqliteStore) -> N
     assert (await store.commit(Batch(starts=[start]))).sagas == {start.saga}
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancellation_that_meets_the_answer_is_not_lost(store: SqliteStore, turns: int) -> None:
+    """Ctrl-C ends the program also when it comes between the answer of the file and its reader."""
+    asked = asyncio.create_task(store.sagas(SagaFilter()))
+    await asyncio.sleep(0)
+    store._connection._thread.submit(lambda: None).result()  # the thread has answered; the loop has not heard of it
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if asked.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+
+
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     """The message names the file."""
     path = tmp_path / "notes.txt"

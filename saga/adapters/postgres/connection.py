@@ -78,7 +78,8 @@ class Connections:
                 continue
             await pool
             try:
-                await asyncio.wait_for(pool.close(), self._timeout_seconds)
+                async with asyncio.timeout(self._timeout_seconds):
+                    await pool.close()
             except (TimeoutError, asyncpg.PostgresError, *_LOST_ANSWER):
                 pool.terminate()
         await asyncio.sleep(0)  # what was cut leaves the loop

@@ -47,7 +47,8 @@ class Connection:
             raise StoreAway(f"sqlite: {self._path} was closed")
         turn = asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, writes)
         try:
-            return await asyncio.wait_for(turn, self._settings.call_timeout.total_seconds())
+            async with asyncio.timeout(self._settings.call_timeout.total_seconds()):
+                return await turn
         except TimeoutError as error:
             kind = CommitUnknown if writes else StoreAway
             raise kind(f"sqlite: no answer from {self._path} in {self._settings.call_timeout}") from error
