@@ -48,7 +48,8 @@ def load_module(name: str) -> ModuleType:
         raise WrongName(f"{name!r} is no name of a module. Fix: package.module with dots, without .py")
     try:
         return importlib.import_module(name)
-    except SagaError:
+    except SagaError as error:
+        error.add_note(f"at {place_of(error)}")
         raise
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
@@ -62,6 +63,8 @@ def load_module(name: str) -> ModuleType:
 
 def participant_in(spec: str) -> Participant:
     """The participant that `module:object` is, or makes. Raises WrongName, DefinitionError."""
+    if ":" not in spec:
+        raise WrongName(f"{spec!r} names no object. Fix: {_participants_of(load_module(spec))}")
     found = load_object(spec)
     if isinstance(found, Definition):
         raise WrongName(
@@ -69,6 +72,9 @@ def participant_in(spec: str) -> Participant:
             f"Fix: saga dev --definitions {spec}, or saga definitions publish {spec}",
             code=OTHER_KIND,
         )
+    if isinstance(found, type):
+        hint = _participants_of(load_module(spec.partition(":")[0]))
+        raise WrongName(f"{spec!r} is a class, not a participant. Fix: {hint}", code=OTHER_KIND)
     try:
         return participant_of(found)
     except SagaError:
@@ -85,8 +91,9 @@ def definitions_in(spec: str) -> list[Definition[Any, Any]]:
         if isinstance(found, Participant):
             raise WrongName(f"{spec!r} is a participant, not a definition. Fix: saga serve {spec}", code=OTHER_KIND)
         if not isinstance(found, Definition):
+            kind = "class" if isinstance(found, type) else type(found).__name__
             raise WrongName(
-                f"{spec!r} is a {type(found).__name__}, not a definition. Fix: name what @define returned",
+                f"{spec!r} is a {kind}, not a definition. Fix: name what @define returned",
                 code=OTHER_KIND,
             )
         return [found]
@@ -100,11 +107,22 @@ def definitions_in(spec: str) -> list[Definition[Any, Any]]:
 
 def broken(spec: str, error: Exception) -> WrongName:
     """What the author's code raised, with the author's own line."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    said = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+    told_by_us = isinstance(error, TypeError) and any(OURS in Path(one.filename).parents for one in last)
+    return WrongName(f"{spec!r} ({place_of(error)}): {said}", code=DECLARED_WRONG if told_by_us else BROKEN)
+
+
+def place_of(error: Exception) -> str:
+    """The last line of the author's own that led to the error."""
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{error.filename}, line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [one for one in frames if not one.filename.startswith("<") and OURS not in Path(one.filename).parents]
-    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-    if isinstance(error, SyntaxError) and error.filename is not None:
-        place = f" ({error.filename}, line {error.lineno})"
-    said = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
-    told_by_us = isinstance(error, TypeError) and bool(frames) and OURS in Path(frames[-1].filename).parents
-    return WrongName(f"{spec!r}{place}: {said}", code=DECLARED_WRONG if told_by_us else BROKEN)
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else "no line of yours"
+
+
+def _participants_of(module: ModuleType) -> str:
+    """What could have been meant."""
+    names = [f"{module.__name__}:{name}" for name, value in vars(module).items() if isinstance(value, Participant)]
+    return " or ".join(names) or "module:object, the name of a Participant or of a function that returns one"

@@ -92,12 +92,22 @@ def wants_json(arguments: Sequence[str]) -> bool:
 
 def _of_ours(error: SagaError, code: Code) -> Told:
     if isinstance(error, DefinitionError):
-        problems: list[dict[str, str]] = [
-            {"place": each.place, "reason": each.reason, "fix": each.fix} for each in error.problems
-        ]
-        return msgspec.structs.replace(_told(code, str(error), ""), problems=problems)
+        return _of_definition(error, code)
     message, _, fix = str(error).partition(FIX)
     return _told(code, message, fix)
+
+
+def _of_definition(error: DefinitionError, code: Code) -> Told:
+    """One problem is the message; several are listed below it."""
+    problems = [{"place": each.place, "reason": each.reason, "fix": each.fix} for each in error.problems]
+    about = "; ".join([error.definition, *getattr(error, "__notes__", ())])
+    if len(error.problems) == 1:
+        (only,) = error.problems
+        found = _told(code, f"{only.place}: {only.reason} [{about}]", only.fix)
+    else:
+        _, _, listed = str(error).partition("\n")
+        found = _told(code, f"{about}: {len(problems)} problems\n{listed}", "")
+    return msgspec.structs.replace(found, problems=problems)
 
 
 def _told(code: Code, message: str, fix: str) -> Told:

@@ -31,6 +31,7 @@ COMMANDS = {
     "db": ("saga.cli.db", "db", "The store's tables."),
     "inbox": ("saga.cli.db", "inbox", "The participant's inbox tables."),
     "parked": ("saga.cli.parked", "parked", "Messages nobody could use."),
+    "errors": ("saga.cli.errors", "errors", "Error codes: why, what to do, how a command ends."),
     "config": ("saga.cli.config", "config", "Settings and where they come from."),
 }
 

@@ -27,7 +27,7 @@ ANSWERS_KEPT = timedelta(minutes=1)
 @click.pass_context
 def start(ctx: click.Context, /, name: str, data: str, **options: Any) -> None:
     """Start the saga NAME. Exit codes with --wait: 0 completed, 7 compensated, 8 abandoned, 124 not ended in time."""
-    body = _body(data)
+    body = _json(_body(data))
     try:
         answer = asyncio.run(_start(settings_of(ctx), name, body, options))
     except TimeoutError as error:
@@ -47,6 +47,19 @@ def _body(data: str) -> bytes:
         except OSError as error:
             raise CommandFailed("SAGA-1005", f"{data[1:]} cannot be read: {error.strerror}") from None
     return data.encode()
+
+
+def _json(body: bytes) -> bytes:
+    """The same bytes, once they are known to be JSON: what is not would be parked, and the caller told less."""
+    from saga.core.errors import ProtocolViolation
+    from saga.wire import check_json
+
+    try:
+        check_json(body)
+    except ProtocolViolation as violation:
+        fix = '--data \'{"name": "value"}\' with single quotes around it, or --data @file.json'
+        raise CommandFailed("SAGA-1006", f"--data: {violation.detail}. Fix: {fix}") from None
+    return body
 
 
 async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any]) -> dict[str, object]:
