@@ -62,7 +62,8 @@ class OtlpBackend:
         body = request(spans)
         posted = asyncio.get_running_loop().run_in_executor(self._thread, self._post, body)
         try:
-            status, answer = await asyncio.wait_for(posted, self._timeout_seconds)
+            async with asyncio.timeout(self._timeout_seconds):
+                status, answer = await posted
         except TimeoutError:
             self._cut()  # or the thread would wait on for a backend that sends a byte now and then
             raise Unavailable(f"the tracing backend {self._name()} does not answer") from None
