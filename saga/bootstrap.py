@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from saga.adapters.memory.bus import MemoryBroker
 from saga.client import CallerBus
 from saga.core.errors import SagaError
+from saga.core.sampling import sampling_of
 from saga.core.topology import wanted_topology
 from saga.define import Definition
 from saga.engine.settings import EngineSettings
@@ -71,7 +72,11 @@ async def apply_topology(url: str, services: Iterable[str]) -> list[str]:
 
 def engine_settings(settings: Settings) -> EngineSettings:
     """What of the settings the engine needs."""
-    return EngineSettings(max_in_flight=settings.max_in_flight, gateways=frozenset(settings.gateways))
+    return EngineSettings(
+        max_in_flight=settings.max_in_flight,
+        gateways=frozenset(settings.gateways),
+        sampling=sampling_of(settings.trace_sampling),
+    )
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from saga.core.errors import SagaError
+from saga.core.sampling import sampling_of
 
 FILE = "saga.toml"
 PREFIX = "SAGA_"
@@ -43,6 +44,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Unanswered commands of a process above which starts wait."""
     gateways: tuple[str, ...] = ()
     """Broker users whose `saga-actor` is believed; comma-separated in the environment."""
+    otlp: str = ""
+    """OpenTelemetry backend over HTTP, e.g. `http://collector:4318`; empty: nothing is sent."""
+    otlp_headers: tuple[str, ...] = ()
+    """`name=value` of each request, for a backend that wants a key; comma-separated in the environment."""
+    trace_sampling: tuple[str, ...] = ()
+    """`definition=share` from 0 to 1, `*=share` for all others; what is not named is traced. Failures always are."""
+    trace_texts: bool = False
+    """Let error texts, operators' reasons, business keys and tags into traces."""
+    trace_url: str = ""
+    """Where `saga trace url` leads to, e.g. `http://jaeger:16686/trace/{trace}`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
@@ -79,10 +90,20 @@ def load(
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(_explained(str(error), origins)) from None
+    try:
+        sampling_of(settings.trace_sampling)
+    except ValueError as error:
+        raise SettingsError(f"trace_sampling, from {origins['trace_sampling']}: {error}") from None
     return settings, [
-        Origin(name, masked(str(getattr(settings, name))), origins.get(name, "default"))
+        Origin(name, _shown(name, getattr(settings, name)), origins.get(name, "default"))
         for name in Settings.__struct_fields__
     ]
+
+
+def _shown(name: str, value: object) -> str:
+    if name == "otlp_headers" and isinstance(value, tuple):
+        return str(tuple(f"{header.partition('=')[0]}={MASK}" for header in value))
+    return masked(str(value))
 
 
 def _explained(error: str, origins: Mapping[str, str]) -> str:

@@ -128,6 +128,10 @@ def environment_of(settings: Any, number: int) -> dict[str, str]:
         "SAGA_PROCESSES": "1",
         "SAGA_MAX_IN_FLIGHT": str(settings.max_in_flight),
         "SAGA_GATEWAYS": ",".join(settings.gateways),
+        "SAGA_OTLP": settings.otlp,
+        "SAGA_OTLP_HEADERS": ",".join(settings.otlp_headers),
+        "SAGA_TRACE_SAMPLING": ",".join(settings.trace_sampling),
+        "SAGA_TRACE_TEXTS": str(settings.trace_texts).lower(),
         "SAGA_LOG_LEVEL": settings.log_level,
         "SAGA_LOG_FORMAT": settings.log_format,
     }

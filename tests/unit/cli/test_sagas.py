@@ -12,6 +12,7 @@ from saga.engine.dispatch import Dispatches
 from saga.engine.draft import Desk
 from saga.engine.handle import Handler
 from saga.engine.receive import Work
+from saga.engine.settings import EngineSettings
 from saga.engine.start import Starts
 from saga.engine.time import StoreClock
 from saga.ports import StoredDefinition
@@ -39,7 +40,7 @@ def started(saga: Type, store: str) -> str:
             )
         catalog, time = Catalog(opened, clock), StoreClock(clock)
         cache, dispatches = SagaCache(opened, catalog, 10), Dispatches(rig.bus, opened, clock, 1)
-        desk = Desk(Starts(catalog, CountingIds(), frozenset()), dispatches, time, frozenset())
+        desk = Desk(Starts(catalog, CountingIds(), EngineSettings()), dispatches, time, frozenset())
         delivery = await rig.start()
         await Handler(opened, cache, desk, dispatches, time).handle([Work(start_message(), "", delivery)])
         await opened.close()
