@@ -101,6 +101,20 @@ def impatient(original: Any) -> Any:
     return next_undo
 
 
+def doubt_changes_the_key(original: Any) -> Any:
+    """An undo that was refused in doubt is issued anew instead of repeated."""
+
+    def next_undo(state: SagaState, steps: Any, now: datetime) -> tuple[e.AnyEvent, ...] | None:
+        found: tuple[e.AnyEvent, ...] | None = original(state, steps, now)
+        match found:
+            case (e.CommandRepeated(path=path),):
+                step = next(step for step in steps if step.path == path)
+                return (compensation._undo(state, step, state.steps[path], now),)
+        return found
+
+    return next_undo
+
+
 def late_failed_wins(original: Any) -> Any:
     """A `failed` after an `ok` is believed."""
 
