@@ -106,11 +106,11 @@ def doubt_changes_the_key(original: Any) -> Any:
 
     def next_undo(state: SagaState, steps: Any, now: datetime) -> tuple[e.AnyEvent, ...] | None:
         found: tuple[e.AnyEvent, ...] | None = original(state, steps, now)
-        match found:
-            case (e.CommandRepeated(path=path),):
-                step = next(step for step in steps if step.path == path)
-                return (compensation._undo(state, step, state.steps[path], now),)
-        return found
+        if not found or not isinstance(found[0], e.CommandRepeated):
+            return found
+        path = found[0].path
+        step = next(step for step in steps if step.path == path)
+        return (compensation._undo(state, step, state.steps[path], now),)
 
     return next_undo
 
