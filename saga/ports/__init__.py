@@ -34,6 +34,7 @@ from saga.ports.parked import (
     ParkedVerb,
 )
 from saga.ports.store import Schema, Store
+from saga.ports.telemetry import TraceBackend
 
 __all__ = [
     "BEGINNING",
@@ -73,6 +74,7 @@ __all__ = [
     "StoredDefinition",
     "Subscription",
     "Tail",
+    "TraceBackend",
     "Transaction",
     "Unavailable",
     "Wakes",

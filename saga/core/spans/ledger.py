@@ -64,6 +64,11 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody will want to see it: it was parked, it compensates, it was abandoned, or a participant lied."""
     because: str = ""
 
+    @property
+    def ended(self) -> bool:
+        """The saga is over; a late answer may still add a fact."""
+        return SAGA not in self.open
+
 
 class Ledger:
     """The books while one commit is recorded. Starts from a `Trace`, which it never changes, and ends in a new one."""
