@@ -16,6 +16,7 @@ COMMANDS = {
     "start": ("saga.cli.sagas", "start", "Start a saga."),
     "list": ("saga.cli.sagas", "list_", "List sagas."),
     "show": ("saga.cli.sagas", "show", "Show one saga and why it waits."),
+    "watch": ("saga.cli.watch", "watch", "Follow a saga until it has ended."),
     "history": ("saga.cli.sagas", "history", "Show every recorded event of a saga."),
     "cancel": ("saga.cli.operations", "cancel", "Compensate what a saga did and end it."),
     "abandon": ("saga.cli.operations", "abandon", "Close a saga as it is."),
