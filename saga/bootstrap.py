@@ -1,7 +1,5 @@
 """Puts the parts together: the only module that sees adapters, engine and settings at once."""
 
-import importlib
-import sys
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +9,7 @@ from urllib.parse import urlsplit
 from saga.adapters.memory.bus import MemoryBroker
 from saga.client import CallerBus
 from saga.core.errors import SagaError
+from saga.core.sampling import sampling_of
 from saga.core.topology import wanted_topology
 from saga.define import Definition
 from saga.engine.settings import EngineSettings
@@ -24,8 +23,11 @@ from saga.stores import WrongAddress as WrongAddress
 from saga.stores import open_store as open_store
 
 
-async def open_bus(url: str, *, name: str) -> CallerBus:
-    """The broker: RabbitMQ, or the one inside a running `saga dev`. Raises WrongAddress, or Unavailable."""
+async def open_bus(url: str, *, name: str, identify: bool = True) -> CallerBus:
+    """The broker: RabbitMQ, or the one inside a running `saga dev`, which always says who sends.
+
+    Raises WrongAddress, or Unavailable.
+    """
     if url.startswith("dev://"):
         from saga.adapters.memory.guest import GuestBus
 
@@ -38,7 +40,10 @@ async def open_bus(url: str, *, name: str) -> CallerBus:
         )
     from saga.adapters.rabbitmq import RabbitBus
 
-    return await RabbitBus.open(url, name=name)
+    try:
+        return await RabbitBus.open(url, name=name, identify=identify)
+    except ValueError as error:
+        raise WrongAddress(f"broker {masked(url)!r}: {error}") from None
 
 
 @asynccontextmanager
@@ -67,7 +72,11 @@ async def apply_topology(url: str, services: Iterable[str]) -> list[str]:
 
 def engine_settings(settings: Settings) -> EngineSettings:
     """What of the settings the engine needs."""
-    return EngineSettings(max_in_flight=settings.max_in_flight, gateways=frozenset(settings.gateways))
+    return EngineSettings(
+        max_in_flight=settings.max_in_flight,
+        gateways=frozenset(settings.gateways),
+        sampling=sampling_of(settings.trace_sampling),
+    )
 
 
 @asynccontextmanager
@@ -96,6 +105,8 @@ class OwnDatabase(Database, Protocol):
 class NotMigrated(SagaError):
     """A participant's database lacks tables."""
 
+    code = "SAGA-4008"
+
 
 async def open_database(url: str) -> OwnDatabase:
     """A participant's own database. Raises WrongAddress."""
@@ -118,7 +129,7 @@ async def serving(
 ) -> AsyncIterator[tuple[Serving, CallerBus]]:
     """A participant over the configured broker and its database; both are closed at the end.
 
-    Raises NotMigrated, WrongAddress, Unavailable, and TypeError without a database it needs.
+    Raises NotMigrated, NoDatabase, WrongAddress, Unavailable.
     """
     database = await open_database(settings.database) if settings.database else None
     try:
@@ -155,42 +166,6 @@ def inbox_sql(dialect: str) -> str:
     else:
         from saga.adapters.sqlite import database  # type: ignore[no-redef]  # one of the two, by name
     return database.inbox_sql()
-
-
-def load_object(spec: str) -> Any:
-    """What `module:object` names; the current folder is looked in too. Raises WrongAddress with the reason."""
-    module_name, colon, attribute = spec.partition(":")
-    if not colon:
-        raise WrongAddress(f"{spec!r} names no object. Fix: module:object, e.g. services.payments:participant")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise WrongAddress(
-            f"{spec!r}: {error}. Fix: run it from the folder that holds {module_name.split('.')[0]}"
-        ) from None
-    try:
-        return getattr(module, attribute)
-    except AttributeError:
-        raise WrongAddress(f"{spec!r}: {module_name} has no {attribute}") from None
-
-
-def definitions_in(spec: str) -> list[Definition[Any, Any]]:
-    """Every definition a module holds (`module`), or one of them (`module:object`). Raises WrongAddress."""
-    if ":" in spec:
-        found = load_object(spec)
-        if not isinstance(found, Definition):
-            raise WrongAddress(
-                f"{spec!r} is a {type(found).__name__}, not a definition. Fix: name what @define returned"
-            )
-        return [found]
-    module = load_object(f"{spec}:__dict__")
-    definitions = [value for value in module.values() if isinstance(value, Definition)]
-    if not definitions:
-        raise WrongAddress(f"{spec!r} holds no definition. Fix: name a module with functions under @define")
-    return definitions
 
 
 def stored(definition: Definition[Any, Any]) -> StoredDefinition:

@@ -33,9 +33,19 @@ log = logging.getLogger("saga")
 class FolderTaken(SagaError):
     """Another process lives in the folder."""
 
+    code = "SAGA-1011"
+
 
 class FolderUnusable(SagaError):
     """The folder cannot be made or written to."""
+
+    code = "SAGA-1012"
+
+
+class TwoOfOneName(SagaError):
+    """Two participants are given for one service: they would take each other's commands."""
+
+    code = "SAGA-2105"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -106,8 +116,8 @@ async def live(
 ) -> None:
     """Run everything until `stop`, then drain. The folder must be `claimed`.
 
-    `ready` is told how many commands were sent again once all work. Raises DefinitionConflict, SchemaMismatch,
-    Unavailable, and TypeError for two participants of one name.
+    `ready` is told how many commands were sent again once all work. Raises TwoOfOneName, DefinitionConflict,
+    SchemaMismatch, Unavailable.
     """
     _check(parts)
     async with AsyncExitStack() as stack:
@@ -129,7 +139,7 @@ def _check(parts: Parts) -> None:
     names = [participant.service for participant in parts.participants]
     for name in names:
         if names.count(name) > 1:
-            raise TypeError(f"{name} is given twice. Fix: name each participant once")
+            raise TwoOfOneName(f"{name} is given twice. Fix: name each participant once")
 
 
 @asynccontextmanager

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from saga.core.errors import SagaError
+from saga.core.sampling import sampling_of
 
 FILE = "saga.toml"
 PREFIX = "SAGA_"
 MASK = "***"
+BAD_FILE = "SAGA-1003"
 NOT_FIELDS = {"config", "profile"}
 
 _PASSWORD_ARGUMENT = re.compile(r"([?&]password=)[^&]*")
@@ -20,6 +22,8 @@ _PASSWORD_ARGUMENT = re.compile(r"([?&]password=)[^&]*")
 
 class SettingsError(SagaError):
     """A setting that cannot be used, with its name, where it came from, and the fix."""
+
+    code = "SAGA-1002"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,6 +44,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Unanswered commands of a process above which starts wait."""
     gateways: tuple[str, ...] = ()
     """Broker users whose `saga-actor` is believed; comma-separated in the environment."""
+    otlp: str = ""
+    """OpenTelemetry backend over HTTP, e.g. `http://collector:4318`; empty: nothing is sent."""
+    otlp_headers: tuple[str, ...] = ()
+    """`name=value` of each request, for a backend that wants a key; comma-separated in the environment."""
+    trace_sampling: tuple[str, ...] = ()
+    """`definition=share` from 0 to 1, `*=share` for all others; what is not named is traced. Failures always are."""
+    trace_texts: bool = False
+    """Let error texts, operators' reasons, business keys and tags into traces."""
+    trace_url: str = ""
+    """Where `saga trace url` leads to, e.g. `http://jaeger:16686/trace/{trace}`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 
@@ -76,10 +90,20 @@ def load(
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(_explained(str(error), origins)) from None
+    try:
+        sampling_of(settings.trace_sampling)
+    except ValueError as error:
+        raise SettingsError(f"trace_sampling, from {origins['trace_sampling']}: {error}") from None
     return settings, [
-        Origin(name, masked(str(getattr(settings, name))), origins.get(name, "default"))
+        Origin(name, _shown(name, getattr(settings, name)), origins.get(name, "default"))
         for name in Settings.__struct_fields__
     ]
+
+
+def _shown(name: str, value: object) -> str:
+    if name == "otlp_headers" and isinstance(value, tuple):
+        return str(tuple(f"{header.partition('=')[0]}={MASK}" for header in value))
+    return masked(str(value))
 
 
 def _explained(error: str, origins: Mapping[str, str]) -> str:
@@ -145,19 +169,19 @@ def _read(name: str, path: Path) -> str:
 def _from_file(path: Path, profile: str | None, *, required: bool) -> list[tuple[str, Mapping[str, Any]]]:
     if not path.exists():
         if required or profile is not None:
-            raise SettingsError(f"there is no {path}. Fix: create it, or leave --config and --profile")
+            raise SettingsError(f"there is no {path}. Fix: create it, or leave --config and --profile", code=BAD_FILE)
         return []
     try:
         content = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from None
+        raise SettingsError(f"{path} cannot be read: {error}", code=BAD_FILE) from None
     profiles = content.pop("profile", {})
     if not isinstance(profiles, dict) or not all(isinstance(section, dict) for section in profiles.values()):
-        raise SettingsError(f"{path}: profile is no table. Fix: [profile.NAME] with settings below it")
+        raise SettingsError(f"{path}: profile is no table. Fix: [profile.NAME] with settings below it", code=BAD_FILE)
     found: list[tuple[str, Mapping[str, Any]]] = [(str(path), content)]
     if profile is not None:
         if profile not in profiles:
             known = ", ".join(profiles) or "none"
-            raise SettingsError(f"{path} has no [profile.{profile}]; it has: {known}")
+            raise SettingsError(f"{path} has no [profile.{profile}]; it has: {known}", code=BAD_FILE)
         found.insert(0, (f"{path} [profile.{profile}]", profiles[profile]))
     return found

@@ -1,4 +1,4 @@
--- Least privilege in the engine's database. Apply once as the owner, after `saga db migrate`:
+-- Least privilege in the engine's database. Apply as the owner after each `saga db migrate`; again changes nothing:
 --   psql "$OWNER_URL" -v ON_ERROR_STOP=1 -f roles.sql
 -- Give the roles to login users of your own: GRANT saga_engine TO orchestrator; GRANT saga_reader TO grafana;
 
@@ -18,6 +18,11 @@ end $$;
 grant select, insert on history, parked, definitions to saga_engine;
 grant select, insert, update on sagas to saga_engine;
 grant select on saga_migrations to saga_engine;
+-- How far each follower of the history has come.
+grant select, insert, update on followers to saga_engine;
+-- What an operator does with a parked message is added; the message itself stays as it came.
+grant select, insert on parked_actions to saga_engine;
+grant update (digest, settled) on parked to saga_engine;
 
 -- Dashboards and auditors.
-grant select on sagas, history, parked, definitions, saga_migrations to saga_reader;
+grant select on sagas, history, parked, parked_actions, definitions, saga_migrations to saga_reader;

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from saga.cli.main import EXIT_FAILED, settings_of
+from saga.cli.failure import CommandFailed, Exit
+from saga.cli.main import settings_of
 
 PATIENCE_SECONDS = 10.0
 
@@ -50,7 +51,7 @@ def conform(ctx: click.Context, /, command: str, output: str, restart: str | Non
         _print(findings)
     broken = [finding for finding in findings if finding.verdict is Verdict.BROKEN]
     if broken:
-        sys.exit(EXIT_FAILED)
+        sys.exit(Exit.FAILED)
 
 
 def _target(command: str, given: dict[str, Any]) -> Any:
@@ -71,13 +72,13 @@ def _target(command: str, given: dict[str, Any]) -> Any:
 
 
 def _bytes(given: str | None) -> bytes | None:
-    """Raises ClickException for a file that cannot be read."""
+    """Raises CommandFailed for a file that cannot be read."""
     if given is None or not given.startswith("@"):
         return None if given is None else given.encode()
     try:
         return Path(given[1:]).read_bytes()
     except OSError as error:
-        raise click.ClickException(f"{given}: {error.strerror}. Fix: @ and the path of a file, or JSON") from None
+        raise CommandFailed("SAGA-1005", f"{given}: {error.strerror}. Fix: @ and the path of a file, or JSON") from None
 
 
 async def _conform(settings: Any, target: Any, restart: str | None) -> Any:
@@ -101,11 +102,11 @@ async def _conform(settings: Any, target: Any, restart: str | None) -> Any:
 
 
 async def _run(command: list[str]) -> None:
-    """Raises ClickException when it fails."""
+    """Raises CommandFailed when it fails."""
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
     code = await process.wait()
     if code:
-        raise click.ClickException(f"{shlex.join(command)} ended with {code}. Fix: a command that restarts it")
+        raise CommandFailed("SAGA-6002", f"{shlex.join(command)} ended with {code}. Fix: a command that restarts it")
 
 
 def _print(findings: Any) -> None:

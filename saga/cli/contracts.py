@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from saga.cli.failure import CommandFailed
+
 
 @click.group()
 def contracts() -> None:
@@ -41,15 +43,18 @@ def asyncapi(
 
 
 def _document(modules: tuple[str, ...], *, title: str, version: str) -> dict[str, Any]:
-    from saga.bootstrap import WrongAddress, load_object
     from saga.contract import Contract
     from saga.define import Definition
+    from saga.named import NOTHING_THERE, WrongName, load_module
     from saga.wire.asyncapi import Described, asyncapi_document
 
-    held = [value for module in modules for value in load_object(f"{module}:__dict__").values()]
+    held = [value for module in modules for value in vars(load_module(module)).values()]
     commands = [v for v in held if isinstance(v, type) and isinstance(v.__dict__.get("__saga__"), Contract)]
     if not commands:
-        raise WrongAddress(f"{', '.join(modules)}: no command in there. Fix: name a module with classes under @command")
+        raise WrongName(
+            f"{', '.join(modules)}: no command in there. Fix: name a module with classes under @command",
+            code=NOTHING_THERE,
+        )
     definitions = {v.name: v for v in held if isinstance(v, Definition)}
     described = [Described(one.compiled, one.input, one.output) for _, one in sorted(definitions.items())]
     return asyncapi_document(dict.fromkeys(commands), described, title=title, version=version)
@@ -58,6 +63,6 @@ def _document(modules: tuple[str, ...], *, title: str, version: str) -> dict[str
 def _check(file: Path, document: bytes, arguments: str) -> None:
     fix = f"Fix: saga contracts asyncapi {arguments} --write {file}"
     if not file.exists():
-        raise click.ClickException(f"there is no {file}. {fix}")
+        raise CommandFailed("SAGA-1013", f"there is no {file}. {fix}")
     if file.read_bytes() != document:
-        raise click.ClickException(f"{file} is stale: contracts, definitions or the wire changed. {fix}")
+        raise CommandFailed("SAGA-1013", f"{file} is stale: contracts, definitions or the wire changed. {fix}")

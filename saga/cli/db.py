@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 
 
@@ -32,7 +33,7 @@ def status(ctx: click.Context) -> None:
     for name in pending:
         click.echo(f"missing {name}")
     if pending:
-        raise click.ClickException("the store is not up to date. Fix: saga db migrate")
+        raise CommandFailed("SAGA-4006", "the store is not up to date. Fix: saga db migrate")
     click.echo("up to date")
 
 

@@ -37,8 +37,8 @@ def list_definitions(ctx: click.Context, output: str) -> None:
 @click.argument("module")
 def explain(module: str) -> None:
     """Say, for each step of MODULE's definitions, what is undone when it fails; and what looks risky."""
-    from saga.bootstrap import definitions_in
     from saga.define.explain import explain as text_of
+    from saga.named import definitions_in
 
     for definition in definitions_in(module):
         click.echo(text_of(definition.compiled))
@@ -48,8 +48,8 @@ def explain(module: str) -> None:
 @click.argument("module")
 def diagram(module: str) -> None:
     """Print MODULE's definitions as Mermaid diagrams with their compensations."""
-    from saga.bootstrap import definitions_in
     from saga.define.diagram import mermaid
+    from saga.named import definitions_in
 
     for definition in definitions_in(module):
         click.echo(mermaid(definition.compiled))
@@ -57,7 +57,8 @@ def diagram(module: str) -> None:
 
 async def publish_modules(settings: Any, modules: Iterable[str]) -> list[str]:
     """Publish every definition of these modules; returns a line about each."""
-    from saga.bootstrap import definitions_in, open_store, stored
+    from saga.bootstrap import open_store, stored
+    from saga.named import definitions_in
 
     store = await open_store(settings.store)
     lines: list[str] = []

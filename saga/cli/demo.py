@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from saga.cli.dev import command_name
+from saga.cli.failure import CommandFailed
 
 
 @click.command()
@@ -45,7 +46,7 @@ def demo(state: Path | None, amqp: str | None, postgres: str | None) -> None:
     click.echo(f"  {saga} history {shown.sagas[2]}")
     click.echo(f"  {name} dev                    # the same shop, for you to send orders to")
     if not shown.is_true:
-        raise click.ClickException("the ledgers do not say what was shown; see the lines marked above")
+        raise CommandFailed("SAGA-6003", "the ledgers do not say what was shown; see the lines marked above")
 
 
 async def _demo(folder: Path, amqp: str | None, postgres: str | None, screen: Any) -> tuple[Any, str]:

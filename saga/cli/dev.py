@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 
 STATE_DEFAULT = ".saga"
@@ -47,20 +48,16 @@ def dev(ctx: click.Context, targets: tuple[str, ...], modules: tuple[str, ...], 
 
 
 async def _dev(place: Any, targets: tuple[str, ...], modules: tuple[str, ...]) -> None:
-    from saga.bootstrap import definitions_in, load_object
     from saga.core.errors import DefinitionConflict
     from saga.embedded import Parts, live
-    from saga.participant import participant_of
+    from saga.named import definitions_in, participant_in
 
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with AsyncExitStack() as stack:
         if targets or modules:
-            try:
-                participants = [participant_of(load_object(target)) for target in targets]
-            except TypeError as error:
-                raise click.ClickException(str(error)) from None
+            participants = [participant_in(target) for target in targets]
             parts = Parts(participants, [each for module in modules for each in definitions_in(module)])
             lines: dict[str, str] = {}
         else:
@@ -68,11 +65,10 @@ async def _dev(place: Any, targets: tuple[str, ...], modules: tuple[str, ...]) -
         try:
             await live(place, parts, stop, lambda resent: _greet(place, parts, lines, resent))
         except DefinitionConflict as conflict:
-            raise click.ClickException(
-                f"{conflict}; or, while you try things out, begin anew: rm -r {shlex.quote(str(place.folder))}"
+            raise CommandFailed(
+                conflict.code,
+                f"{conflict}; or, while you try things out, begin anew: rm -r {shlex.quote(str(place.folder))}",
             ) from None
-        except TypeError as error:
-            raise click.ClickException(str(error)) from None
 
 
 async def _reference(place: Any, stack: AsyncExitStack) -> tuple[Any, dict[str, str]]:

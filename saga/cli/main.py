@@ -16,6 +16,7 @@ COMMANDS = {
     "start": ("saga.cli.sagas", "start", "Start a saga."),
     "list": ("saga.cli.sagas", "list_", "List sagas."),
     "show": ("saga.cli.sagas", "show", "Show one saga and why it waits."),
+    "watch": ("saga.cli.watch", "watch", "Follow a saga until it has ended."),
     "history": ("saga.cli.sagas", "history", "Show every recorded event of a saga."),
     "cancel": ("saga.cli.operations", "cancel", "Compensate what a saga did and end it."),
     "abandon": ("saga.cli.operations", "abandon", "Close a saga as it is."),
@@ -31,12 +32,9 @@ COMMANDS = {
     "db": ("saga.cli.db", "db", "The store's tables."),
     "inbox": ("saga.cli.db", "inbox", "The participant's inbox tables."),
     "parked": ("saga.cli.parked", "parked", "Messages nobody could use."),
+    "errors": ("saga.cli.errors", "errors", "Error codes: why, what to do, how a command ends."),
     "config": ("saga.cli.config", "config", "Settings and where they come from."),
 }
-EXIT_FAILED = 1
-EXIT_NOT_FOUND = 3
-EXIT_CONFLICT = 4
-EXIT_UNREACHABLE = 6
 
 
 class LazyGroup(click.Group):
@@ -87,33 +85,21 @@ def settings_of(ctx: click.Context, **more: Any) -> Any:
 
 
 def main() -> None:
-    """Entry point: errors of ours are one message on stderr and an exit code, never a traceback."""
+    """Entry point: an error is a few lines on stderr and an exit code."""
     try:
         cli(prog_name="saga", standalone_mode=False)
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
-    except click.Abort:
-        click.echo("aborted", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+    except click.Abort as abort:
+        if not isinstance(abort.__context__, EOFError):  # Ctrl-C, or the answer was no
+            click.echo("aborted", err=True)
+            sys.exit(130)
+        from saga.cli.failure import report, stopped
+
+        sys.exit(report(stopped(), sys.argv[1:]))
     except BrokenPipeError:
         sys.exit(0)
-    except Exception as error:
-        from saga.core.errors import SagaError
+    except Exception as error:  # noqa: BLE001 - nobody else is left to say what happened
+        from saga.cli.failure import report
 
-        if not isinstance(error, SagaError):
-            raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(exit_code_of(error))
-
-
-def exit_code_of(error: Exception) -> int:
-    """Stable: 1 failed, 3 not found, 4 conflict, 6 broker or store unreachable."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if "NoSuchSaga" in names:
-        return EXIT_NOT_FOUND
-    if names & {"NotPossible", "DefinitionConflict", "Refused"}:
-        return EXIT_CONFLICT
-    return EXIT_UNREACHABLE if "Unavailable" in names else EXIT_FAILED
+        sys.exit(report(error, sys.argv[1:]))

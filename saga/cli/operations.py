@@ -31,13 +31,15 @@ def cancel(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
 @click.argument("saga")
 @reason_option
 @actor_option
-@click.confirmation_option(prompt="Close it and leave its effects as they are?")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
-def abandon(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
+def abandon(ctx: click.Context, /, saga: str, reason: str, actor: str, *, yes: bool) -> None:
     """Close SAGA as it is: nothing is undone, effects that stand are listed in its history."""
+    from saga.cli.asking import confirm
     from saga.core.inputs import Abandon
     from saga.stores import CLOCK
 
+    confirm("Close it and leave its effects as they are?", yes=yes)
     _operate(ctx, saga, Abandon(now=CLOCK.now(), actor=actor, reason=reason))
 
 

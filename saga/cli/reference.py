@@ -18,4 +18,4 @@ async def saga_id(store: Store, reference: str) -> str:
     for each in asked:
         if each in known:
             return known[each].saga
-    raise NoSuchSaga(f"there is no saga {name} with the key {key!r} in this store. next: saga list --name {name}")
+    raise NoSuchSaga(f"there is no saga {name} with the key {key!r} in this store. Fix: saga list --name {name}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 
 RESTART_FIRST_SECONDS = 0.5
@@ -97,7 +98,7 @@ def serving_health(address: str, report: Callable[[], dict[str, object]]) -> Ite
     try:
         server = HealthServer(address, snapshot)
     except (OSError, ValueError, OverflowError) as error:
-        raise click.ClickException(f"--health {address}: {error}. Fix: host:port, with a free port") from None
+        raise CommandFailed("SAGA-1007", f"--health {address}: {error}. Fix: host:port, with a free port") from None
     server.start()
     try:
         yield
@@ -127,6 +128,10 @@ def environment_of(settings: Any, number: int) -> dict[str, str]:
         "SAGA_PROCESSES": "1",
         "SAGA_MAX_IN_FLIGHT": str(settings.max_in_flight),
         "SAGA_GATEWAYS": ",".join(settings.gateways),
+        "SAGA_OTLP": settings.otlp,
+        "SAGA_OTLP_HEADERS": ",".join(settings.otlp_headers),
+        "SAGA_TRACE_SAMPLING": ",".join(settings.trace_sampling),
+        "SAGA_TRACE_TEXTS": str(settings.trace_texts).lower(),
         "SAGA_LOG_LEVEL": settings.log_level,
         "SAGA_LOG_FORMAT": settings.log_format,
     }

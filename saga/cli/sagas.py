@@ -8,12 +8,11 @@ from typing import Any
 import click
 import msgspec
 
-from saga.cli.main import EXIT_NOT_FOUND, settings_of
+from saga.cli.failure import CommandFailed, Exit
+from saga.cli.main import settings_of
 from saga.cli.show import output_option, print_json, print_rows
 
-EXIT_COMPENSATED = 7
-EXIT_ABANDONED = 8
-EXIT_TIMEOUT = 124
+ENDINGS = {"compensated": Exit.COMPENSATED, "abandoned": Exit.ABANDONED}
 ANSWERS_KEPT = timedelta(minutes=1)
 """Each call has a queue of its own, or calls at the same time would take each other's answers."""
 
@@ -28,14 +27,14 @@ ANSWERS_KEPT = timedelta(minutes=1)
 @click.pass_context
 def start(ctx: click.Context, /, name: str, data: str, **options: Any) -> None:
     """Start the saga NAME. Exit codes with --wait: 0 completed, 7 compensated, 8 abandoned, 124 not ended in time."""
-    body = _body(data)
+    body = _json(_body(data))
     try:
         answer = asyncio.run(_start(settings_of(ctx), name, body, options))
     except TimeoutError as error:
-        click.echo(f"error: {error}; with --key, or a definition that names its key, it is the same saga", err=True)
-        sys.exit(EXIT_TIMEOUT)
+        hint = "with --key, or a definition that names its key, it is the same saga"
+        raise CommandFailed("SAGA-3005", f"{error}; {hint}") from None
     print_json(answer)
-    sys.exit({"compensated": EXIT_COMPENSATED, "abandoned": EXIT_ABANDONED}.get(str(answer.get("status")), 0))
+    sys.exit(ENDINGS.get(str(answer.get("status")), Exit.OK))
 
 
 def _body(data: str) -> bytes:
@@ -46,8 +45,21 @@ def _body(data: str) -> bytes:
             with open(data[1:], "rb") as file:  # noqa: PTH123 - a path as the user typed it
                 return file.read()
         except OSError as error:
-            raise click.ClickException(f"{data[1:]} cannot be read: {error.strerror}") from None
+            raise CommandFailed("SAGA-1005", f"{data[1:]} cannot be read: {error.strerror}") from None
     return data.encode()
+
+
+def _json(body: bytes) -> bytes:
+    """The same bytes, once they are known to be JSON: what is not would be parked, and the caller told less."""
+    from saga.core.errors import ProtocolViolation
+    from saga.wire import check_json
+
+    try:
+        check_json(body)
+    except ProtocolViolation as violation:
+        fix = '--data \'{"name": "value"}\' with single quotes around it, or --data @file.json'
+        raise CommandFailed("SAGA-1006", f"--data: {violation.detail}. Fix: {fix}") from None
+    return body
 
 
 async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any]) -> dict[str, object]:
@@ -134,8 +146,7 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
     """Show one saga: its steps, and every reason why it waits."""
     detail = asyncio.run(_describe(settings_of(ctx), saga))
     if detail is None:
-        click.echo(f"error: there is no saga {saga} in this store. next: saga list", err=True)
-        sys.exit(EXIT_NOT_FOUND)
+        raise CommandFailed("SAGA-3001", f"there is no saga {saga} in this store. Fix: saga list")
     if output != "table":
         print_json(detail)
         return
@@ -173,8 +184,7 @@ def history(ctx: click.Context, saga: str, output: str) -> None:
     """Show every recorded event, in order."""
     rows = asyncio.run(_history(settings_of(ctx), saga))
     if not rows:
-        click.echo(f"error: there is no saga {saga} in this store. next: saga list", err=True)
-        sys.exit(EXIT_NOT_FOUND)
+        raise CommandFailed("SAGA-3001", f"there is no saga {saga} in this store. Fix: saga list")
     if output == "json":
         print_json(rows)
         return

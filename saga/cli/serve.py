@@ -21,17 +21,12 @@ def serve(ctx: click.Context, /, target: str, migrate: bool, **flags: Any) -> No
     While the broker or the database is away it waits, says so, and is not ready. Any number of processes may serve one
     participant: they share its queue and its database.
     """
-    from saga.bootstrap import load_object
     from saga.cli import logs
-    from saga.participant import participant_of
+    from saga.named import participant_in
 
     settings = settings_of(ctx, **flags)
     logs.configure(settings.log_level, settings.log_format)
-    try:
-        participant = participant_of(load_object(target))
-    except TypeError as error:
-        raise click.ClickException(str(error)) from None
-    asyncio.run(_serve(settings, participant, migrate=migrate))
+    asyncio.run(_serve(settings, participant_in(target), migrate=migrate))
 
 
 async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:

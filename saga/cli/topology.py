@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 
 services_option = click.option(
@@ -38,7 +39,7 @@ def plan(ctx: click.Context, services: tuple[str, ...]) -> None:
     for place in missing:
         click.echo(f"missing {place}")
     if missing:
-        raise click.ClickException("the broker lacks these. Fix: saga topology apply")
+        raise CommandFailed("SAGA-4006", "the broker lacks these. Fix: saga topology apply")
     click.echo("nothing to do")
 
 

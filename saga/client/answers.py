@@ -15,9 +15,8 @@ class Refused(SagaError):
     """The engine refused what was asked; asking again the same way is refused again."""
 
     def __init__(self, code: str, reason: str) -> None:
-        self.code = code
         self.reason = reason
-        super().__init__(f"{code}: {reason}")
+        super().__init__(f"{code}: {reason}", code=code)
 
 
 class Started(msgspec.Struct, Generic[O], frozen=True):

@@ -108,7 +108,8 @@ class Talk:
                 queue = names.command_queue(self.target.service)
                 raise Unavailable(
                     f"no queue takes {message.routing_key}. "
-                    f"Fix: saga topology apply --service {self.target.service} declares {queue}"
+                    f"Fix: saga topology apply --service {self.target.service} declares {queue}",
+                    code="SAGA-4005",
                 )
             if sent.outcome != "confirmed":
                 raise Unavailable(f"{message.routing_key} was not sent, {sent.outcome}: {sent.detail}")

@@ -14,6 +14,8 @@ UNIQUE = b"$UNIQUE"
 class TargetError(SagaError):
     """What was given cannot be tried."""
 
+    code = "SAGA-6001"
+
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One command of one participant."""

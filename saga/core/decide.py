@@ -86,6 +86,7 @@ def _begin(plan: Plan, given: i.Start) -> e.SagaStarted:
         message_id=given.message_id,
         reply_to=given.reply_to,
         traceparent=given.traceparent,
+        untraced=given.untraced,
     )
 
 

@@ -111,6 +111,7 @@ def begin(event: e.AnyEvent) -> SagaState:
         tags=event.tags,
         message_id=event.message_id,
         reply_to=event.reply_to,
+        untraced=event.untraced,
         requester=event.requester,
         parent=event.parent,
         index=1,

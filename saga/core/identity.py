@@ -31,9 +31,9 @@ def trace_id(root: str) -> str:
     return root.replace("-", "")
 
 
-def traceparent(root: str, span: str) -> str:
-    """W3C header value, sampled."""
-    return f"00-{trace_id(root)}-{span}-01"
+def traceparent(root: str, span: str, *, sampled: bool = True) -> str:
+    """W3C header value."""
+    return f"00-{trace_id(root)}-{span}-{'01' if sampled else '00'}"
 
 
 def jitter(key: str, attempt: int) -> float:

@@ -26,6 +26,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     actor: str | None = None
     """The person a gateway vouches for."""
     traceparent: str | None = None
+    untraced: bool = False
     parent: "ParentOf | None" = None
     tombstone: bool = False
     """The parent undoes what never began: this saga ends at once, so that its start finds it ended."""

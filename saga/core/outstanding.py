@@ -95,7 +95,9 @@ def _message(state: SagaState, step: Step, execution: Execution) -> CommandMessa
         undoes=None if undoes is None else idempotency_key(state.saga, step.path, Kind.ACTION, undoes),
         undoes_outcome=execution.undoes_outcome,
         expires_at=execution.sent_at + ACTION_EXPIRES_AFTER if execution.kind is Kind.ACTION else None,
-        traceparent=traceparent(state.root, span_id(state.saga, *execution.sent, "attempt")),
+        traceparent=traceparent(
+            state.root, span_id(state.saga, *execution.sent, "attempt"), sampled=not state.untraced
+        ),
     )
 
 

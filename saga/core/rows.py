@@ -20,6 +20,7 @@ INDEXED_BYTES_MAX = 512
 """A longer key would not fit an index page of Postgres and would take the whole batch down with it."""
 PAGE_ROWS_MAX = 10_000
 """Rows of one page, whatever was asked for."""
+ROW_NUMBER_MAX = 2**63 - 1
 
 _SAGA_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,6 +76,11 @@ def cursor_id(saga: str) -> str:
     if not is_saga_id(saga):
         raise ValueError(f"before: {saga[:80]!r} is no saga id. Fix: pass the last id of the page before")
     return saga
+
+
+def row_number(number: int) -> int:
+    """A number as a column takes it; outside of its range there are no rows."""
+    return max(min(number, ROW_NUMBER_MAX), -1)
 
 
 class Migration(msgspec.Struct, frozen=True):

@@ -196,6 +196,7 @@ class SagaState(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     message_id: str = ""
     reply_to: str = ""
+    untraced: bool = False
     requester: str | None = None
     parent: str | None = None
     """Id of the parent saga."""

@@ -14,6 +14,7 @@ from saga.define.values import Values
 from saga.define.words import no_undo
 
 T = TypeVar("T")
+UNDO_FIX = "undo=lambda reply: Refund(...), or undo=no_undo('why it may stay'), or s.read for what changes nothing"
 Undoing = Command[object, Never]
 """A compensation declares no failure: the type checkers see to it."""
 
@@ -63,6 +64,9 @@ def template(values: Values, command: object, site: Site) -> CommandTemplate:
 def undoing(values: Values, site: Site, action: CommandTemplate, undo: object, unknown: object) -> Undo:
     """How the step at this site is undone; `undo` is what the author gave, already without its reply function."""
     path = site.place
+    if undo is None:
+        values.found.bad(path, "says nothing about its undo", UNDO_FIX, code="SAGA-2104")
+        return Undo()
     if isinstance(undo, no_undo):
         if not undo.reason.strip():
             values.bad(path, "no_undo without a reason", "no_undo('why this may stay'): operators read it")

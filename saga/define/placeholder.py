@@ -22,7 +22,8 @@ class PlaceholderMisuse(DefinitionError, TypeError):
     """Python was asked for a value that exists only when a saga runs. Only the first such place is found in a build."""
 
     def __init__(self, place: str, reason: str, fix: str) -> None:
-        super().__init__("misuse of a placeholder (only the first one is found)", (Problem(place, reason, fix),))
+        problem = Problem(place, reason, fix, code="SAGA-2002")
+        super().__init__("misuse of a placeholder (only the first one is found)", (problem,))
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from saga.core.document import Path, path_text
-from saga.core.errors import Problem
+from saga.core.errors import DefinitionError, Problem
 from saga.core.expression import Coalesce, Expression, Literal, Ref
 from saga.core.reads import MAY_BE_MISSING, MAY_BE_NULL
 from saga.define.blocks import Scope, Visibility, visibility
@@ -41,9 +41,9 @@ class Findings:
     reads: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def bad(self, place: str, reason: str, fix: str) -> None:
+    def bad(self, place: str, reason: str, fix: str, *, code: str = DefinitionError.code) -> None:
         """Note a problem, once."""
-        problem = Problem(place, reason, fix)
+        problem = Problem(place, reason, fix, code=code)
         if problem not in self.problems:
             self.problems.append(problem)
 

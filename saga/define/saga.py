@@ -198,3 +198,7 @@ def _reasons(builder: Builder, name: str, on: Sequence[type[Failure] | On]) -> t
     if not on:
         builder.bad(name, "on=[] reacts to nothing", "on=[CardDeclined, On.EXHAUSTED]")
     return tuple(reasons)
+
+
+# Type checkers insist on `undo`. While a definition is built, a step without it is a problem like any other.
+Saga.step.__kwdefaults__ = {**(Saga.step.__kwdefaults__ or {}), "undo": None}

@@ -19,6 +19,8 @@ LOG_LINES_SHOWN = 15
 class ChildFailed(SagaError):
     """A process of the demo ended, or did not become ready."""
 
+    code = "SAGA-6003"
+
 
 class Child:
     """One process; what it says goes to a file."""
@@ -77,6 +79,7 @@ class Child:
             return
         process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS_MAX)
+            async with asyncio.timeout(STOP_SECONDS_MAX):
+                await process.wait()
         except TimeoutError:
             await self.kill()

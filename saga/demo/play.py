@@ -29,6 +29,8 @@ TITLE_WIDTH = 78
 class TooSlow(SagaError):
     """An act did not come to its end."""
 
+    code = "SAGA-6003"
+
 
 class Shown(msgspec.Struct, frozen=True):
     """What the demo showed."""

@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from saga.bootstrap import definitions_in
 from saga.core.errors import SagaError
 from saga.define import Definition
+from saga.named import definitions_in
 from saga.participant import Participant, participant_of
 
 SERVICES = ("inventory", "payments", "shipping", "notifications")
@@ -29,6 +29,8 @@ HOST = "127.0.0.1"
 
 class NoReference(SagaError):
     """This installation does not carry the reference domain."""
+
+    code = "SAGA-6003"
 
 
 class World(msgspec.Struct, frozen=True):

@@ -80,7 +80,7 @@ class Backlog:
         while self._starts or self._in_flight >= self._settings.max_in_flight:
             self._room.clear()
             try:
-                async with asyncio.timeout(patience_seconds):  # not wait_for: in 3.11 it may swallow a cancellation
+                async with asyncio.timeout(patience_seconds):
                     await self._room.wait()
             except TimeoutError:
                 self.reset()

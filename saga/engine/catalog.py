@@ -17,6 +17,8 @@ Wanted = tuple[str, int | None]
 class UnusableDefinition(SagaError):
     """A definition that sagas name and that cannot be run: the store was changed by hand, or by a later release."""
 
+    code = "SAGA-2005"
+
 
 class Catalog:
     """Reads through to the store; a definition never changes under its hash, so plans are kept for good."""

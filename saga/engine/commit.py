@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from saga.core.errors import SchemaMismatch, Unavailable
+from saga.core.errors import SchemaMismatch, StoreAway, Unavailable
 from saga.ports import Advance, Batch, CommitUnknown, Journal, NewSaga, ParkedMessage
 
 log = logging.getLogger("saga.engine")
@@ -82,7 +82,7 @@ async def _try(journal: Journal, rows: Sequence[Row], outcome: Outcome) -> Excep
             outcome.won |= committed.sagas
             outcome.now = committed.now
             return None
-    raise Unavailable("the store did not answer a commit, nor the question whether it happened")
+    raise StoreAway("the store did not answer a commit, nor the question whether it happened")
 
 
 def _bare(message: ParkedMessage, error: Exception) -> ParkedMessage:

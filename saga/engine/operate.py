@@ -3,6 +3,7 @@
 The commit sets the saga's alarm to now, so that an orchestrator sends what follows from it.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -28,13 +29,19 @@ Operation = Cancel | Abandon | Pause | Resume | Resolve
 class NotPossible(SagaError):
     """The operation does not fit the saga's present state; the text says what would."""
 
+    code = "SAGA-3002"
+
 
 class NoSuchSaga(SagaError):
     """The store has no saga with this id."""
 
+    code = "SAGA-3001"
+
 
 class Unreadable(SagaError):
     """The saga is there and this release cannot read its history."""
+
+    code = "SAGA-3003"
 
 
 async def operate(store: Store, clock: Clock, saga: str, operation: Operation) -> SagaState:
@@ -42,21 +49,38 @@ async def operate(store: Store, clock: Clock, saga: str, operation: Operation) -
 
     Raises NoSuchSaga, Unreadable, NotPossible, Unavailable, SchemaMismatch.
     """
+
+    def decided(live: Live, now: datetime) -> Decision:
+        return _decided(live, msgspec.structs.replace(operation, now=now))
+
+    live, after = await commit_decision(
+        store, clock, saga, decided, cause=f"operator {type(operation).__name__.lower()}"
+    )
+    _too_late(live, after, operation)
+    return after
+
+
+async def commit_decision(
+    store: Store, clock: Clock, saga: str, decided: Callable[[Live, datetime], Decision], *, cause: str
+) -> tuple[Live, SagaState]:
+    """Commit what is decided on the stored state at the store's time, and again when another process was faster.
+
+    Returns what was decided on and the state it led to; nothing is written for a decision without events. Raises
+    NoSuchSaga, Unreadable, NotPossible, Unavailable, SchemaMismatch, and whatever `decided` raises.
+    """
     cache = SagaCache(store, Catalog(store, clock), sagas_max=1)
     for _ in range(TRIES):
         now = (await store.commit(Batch())).now  # the operator's machine may think it is another day
         live = await _read(cache, saga)
-        decision = _decided(live, msgspec.structs.replace(operation, now=now))
+        decision = decided(live, now)
         if decision.events:
-            advance = _advance(live, decision, operation, now)
-            outcome = await commit_all(store, Batch(advances=[advance]))
+            outcome = await commit_all(store, Batch(advances=[_advance(live, decision, cause, now)]))
             if (refused := outcome.refused.get(saga)) is not None:
                 raise NotPossible(f"the store refuses what this leads to: {refused}")
             if saga not in outcome.won:
                 cache.forget(saga)
                 continue
-        _too_late(live, decision.state, operation)
-        return decision.state
+        return live, decision.state
     raise NotPossible(f"the saga moved {TRIES} times while this was tried. Fix: try again")
 
 
@@ -65,7 +89,7 @@ async def _read(cache: SagaCache, saga: str) -> Live:
     if saga in found.unreadable:
         raise Unreadable(f"the history of {saga} cannot be read: {found.unreadable[saga]}")
     if saga not in found.live:
-        raise NoSuchSaga(f"there is no saga {saga} in this store")
+        raise NoSuchSaga(f"there is no saga {saga} in this store. Fix: saga list")
     return found.live[saga]
 
 
@@ -77,12 +101,12 @@ def _decided(live: Live, operation: Operation) -> Decision:
     return decide(live.plan, live.state, operation)
 
 
-def _advance(live: Live, decision: Decision, operation: Operation, now: datetime) -> Advance:
+def _advance(live: Live, decision: Decision, cause: str, now: datetime) -> Advance:
     after = decision.state
     return Advance(
         saga=after.saga,
         expected_version=live.state.version,
-        cause=f"operator {type(operation).__name__.lower()}",
+        cause=cause,
         data=events.encode(decision.events),
         view=view(live.plan, after),
         wake_at=None if after.terminal or after.paused_at is not None else now,

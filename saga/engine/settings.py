@@ -2,6 +2,8 @@
 
 import msgspec
 
+from saga.core.sampling import Sampling
+
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Limits and intervals, with their units."""
@@ -23,4 +25,23 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Publish batches under way at once."""
     gateways: frozenset[str] = frozenset()
     """Broker users whose `saga-actor` header is believed."""
+    sampling: Sampling = Sampling()
+    """Which sagas are traced."""
     drain_seconds: float = 20.0
+
+
+class FollowSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a process follows the history."""
+
+    batch_max: int = 200
+    """Commits handed to a sink at once."""
+    interval_seconds: float = 0.25
+    """Between two looks when there was nothing more."""
+    standby_seconds: float = 2.0
+    """Between two looks whether another process gave its cursor up."""
+    lease_seconds: float = 20.0
+    """A process that died is replaced after this."""
+    unreadable_seconds: float = 60.0
+    """How long a commit that cannot be decoded is left to a process of a later release."""
+    cache_sagas_max: int = 10_000
+    """Open sagas kept in memory; others are read again when they move."""

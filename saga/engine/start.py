@@ -16,6 +16,7 @@ from saga.core.reads import check_reads
 from saga.engine.cache import Live
 from saga.engine.catalog import Catalog
 from saga.engine.receive import ENGINE_DEFECT, Work
+from saga.engine.settings import EngineSettings
 from saga.ports import Ids, NewSaga
 from saga.wire import Poison
 from saga.wire.callers import BY_KEY, BY_MESSAGE
@@ -34,10 +35,11 @@ class Opening(msgspec.Struct, frozen=True, eq=False):
 class Starts:
     """Makes sagas from messages. Whether one of them existed before is for the commit to say."""
 
-    def __init__(self, catalog: Catalog, ids: Ids, gateways: frozenset[str]) -> None:
+    def __init__(self, catalog: Catalog, ids: Ids, settings: EngineSettings) -> None:
         self._catalog = catalog
         self._ids = ids
-        self._gateways = gateways
+        self._gateways = settings.gateways
+        self._sampling = settings.sampling
 
     async def plans(self, starts: list[StartMessage]) -> dict[tuple[str, int | None], Plan | str]:
         """What each of a batch's starts runs on, read once for all. Raises Unavailable."""
@@ -71,9 +73,10 @@ class Starts:
         return Opening(work, asks, new, Live(plan, decision.state, 0))
 
     def _given(self, asks: StartMessage, plan: Plan, now: datetime) -> Start:
+        saga = self._ids.saga()
         return Start(
             now=now,
-            saga=self._ids.saga(),
+            saga=saga,
             name=asks.name,
             start_key=start_key(asks, plan),
             definition=plan.hash,
@@ -83,6 +86,7 @@ class Starts:
             by=asks.sender,
             actor=asks.actor if asks.sender in self._gateways else None,
             traceparent=asks.traceparent,
+            untraced=not self._sampling.traces(asks.name, saga),
         )
 
     def _unknown(self, asks: StartMessage) -> ProtocolViolation:

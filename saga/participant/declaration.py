@@ -101,7 +101,7 @@ def participant_of(target: object) -> Participant:
     made = target() if callable(target) else target
     if not isinstance(made, Participant):
         raise TypeError(
-            f"{target!r} gives a {type(made).__name__}, not a Participant. "
+            f"a {type(made).__name__} is not a Participant. "
             "Fix: name a Participant, or a function without arguments that returns one"
         )
     return made

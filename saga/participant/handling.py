@@ -12,7 +12,7 @@ from typing import Any, assert_never
 import msgspec
 
 from saga.contract import Effect, Undone
-from saga.core.errors import Unavailable
+from saga.core.errors import StoreAway, Unavailable
 from saga.core.messages import Kind, Outcome, RefusedCode, ReplyEffect
 from saga.participant import inbox, rules
 from saga.participant.inbox import Claim, Looked, Settlement
@@ -89,7 +89,7 @@ async def admit(job: Job) -> Answer | Claimed | Doubt:
         raise
     except Exception as error:
         if not job.ran:
-            raise Unavailable(f"the inbox of {job.serving.participant.service}: {error}") from error
+            raise StoreAway(f"the inbox of {job.serving.participant.service}: {error}") from error
         log.exception("participant.commit_failed", extra={"key": job.command.key})
         return retry("database-error", f"{type(error).__name__}: {error}")
 

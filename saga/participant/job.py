@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from saga.contract import Context, Effect, Handler
+from saga.core.errors import SagaError
 from saga.core.messages import CommandMessage, Outcome
 from saga.participant.declaration import Participant
 from saga.participant.inbox import Claim, Settlement
@@ -11,18 +12,24 @@ from saga.participant.rules import RowStatus
 from saga.ports import Clock, Database
 
 
+class NoDatabase(SagaError, TypeError):
+    """The commands of a participant are remembered in a database, and it was given none."""
+
+    code = "SAGA-4014"
+
+
 class Serving:
     """A participant at work in one process: its database, its clock, and what it is running now."""
 
     def __init__(self, participant: Participant, database: Database | None, clock: Clock, process: str) -> None:
-        """`process` tells people whose rows are in progress. Raises TypeError without a needed database."""
+        """`process` tells people whose rows are in progress. Raises NoDatabase."""
         self.participant = participant
         self.clock = clock
         self.process = process
         self.running: dict[str, Context] = {}
         self._database = participant.database or database
         if self._database is None and participant.needs_database():
-            raise TypeError(
+            raise NoDatabase(
                 f"{participant.service} has no database, but its commands are remembered in one. Fix: pass "
                 "--database postgres://... or sqlite:///file, or Participant(..., database=...)"
             )

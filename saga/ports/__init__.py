@@ -6,6 +6,7 @@ Every await of an adapter ends: each call has a deadline of its own and raises `
 from saga.core.errors import Unavailable
 from saga.ports.bus import Bus, Delivery, MissingQueue, Outgoing, Sent, Subscription
 from saga.ports.database import Database, Transaction
+from saga.ports.feed import BEGINNING, Feed, Page
 from saga.ports.journal import (
     Advance,
     Batch,
@@ -21,11 +22,23 @@ from saga.ports.journal import (
     Tail,
     Wakes,
 )
-from saga.ports.lookup import HistoryRow, Lookup, ParkedRow, SagaFilter, SagaRow
+from saga.ports.lookup import HistoryRow, Lookup, SagaFilter, SagaRow
 from saga.ports.machine import Clock, Ids
+from saga.ports.parked import (
+    EVERY_PARKED,
+    ParkedAction,
+    ParkedCount,
+    ParkedFilter,
+    ParkedMessages,
+    ParkedRow,
+    ParkedVerb,
+)
 from saga.ports.store import Schema, Store
+from saga.ports.telemetry import TraceBackend
 
 __all__ = [
+    "BEGINNING",
+    "EVERY_PARKED",
     "Advance",
     "Batch",
     "Bus",
@@ -36,6 +49,7 @@ __all__ = [
     "Definitions",
     "Delivery",
     "Due",
+    "Feed",
     "HistoryRow",
     "Ids",
     "Journal",
@@ -44,8 +58,14 @@ __all__ = [
     "MissingQueue",
     "NewSaga",
     "Outgoing",
+    "Page",
+    "ParkedAction",
+    "ParkedCount",
+    "ParkedFilter",
     "ParkedMessage",
+    "ParkedMessages",
     "ParkedRow",
+    "ParkedVerb",
     "SagaFilter",
     "SagaRow",
     "Schema",
@@ -54,6 +74,7 @@ __all__ = [
     "StoredDefinition",
     "Subscription",
     "Tail",
+    "TraceBackend",
     "Transaction",
     "Unavailable",
     "Wakes",

@@ -90,3 +90,5 @@ class Bus(Protocol):
 
 class MissingQueue(Unavailable):
     """The queue to consume from does not exist; `saga topology apply` makes it."""
+
+    code = "SAGA-4005"

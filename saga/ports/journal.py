@@ -112,6 +112,8 @@ class Known(msgspec.Struct, frozen=True):
 class CommitUnknown(Unavailable):
     """The commit was sent and its answer lost: it may have happened. Committing the same batch again is safe."""
 
+    code = "SAGA-4010"
+
 
 class Journal(Protocol):
     """The append-only history and the compare-and-swap row of every saga."""

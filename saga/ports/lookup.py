@@ -6,8 +6,6 @@ from typing import Protocol
 
 import msgspec
 
-from saga.ports.journal import ParkedMessage
-
 
 class SagaFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which sagas to list. Every field that is set must match."""
@@ -23,6 +21,9 @@ class SagaFilter(msgspec.Struct, frozen=True, kw_only=True):
     started_before: datetime | None = None
     before: str | None = None
     """Only sagas with a smaller id: the last id of the page before."""
+    oldest_first: bool = False
+    due_before: datetime | None = None
+    """Only sagas whose alarm was set to ring before, the most overdue first."""
     limit: int = 50
 
 
@@ -56,25 +57,13 @@ class HistoryRow(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class ParkedRow(msgspec.Struct, frozen=True):
-    """A parked message with its number in the table."""
-
-    id: int
-    at: datetime
-    message: ParkedMessage
-
-
 class Lookup(Protocol):
-    """Reading for people: lists, one saga's history, parked messages."""
+    """Reading for people: lists, and one saga's history."""
 
     async def sagas(self, where: SagaFilter) -> Sequence[SagaRow]:
-        """Newest first (ids are ordered by start time)."""
+        """Newest first (ids are ordered by start time), unless the filter says otherwise."""
         ...
 
     async def history(self, saga: str, after: int = 0, limit: int = 1_000) -> Sequence[HistoryRow]:
         """Commits in order, a page at a time."""
-        ...
-
-    async def parked(self, *, before: int | None = None, limit: int = 50) -> Sequence[ParkedRow]:
-        """Parked messages, newest first."""
         ...

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from saga.ports.journal import Definitions, Journal, Wakes
 from saga.ports.lookup import Lookup
+from saga.ports.parked import ParkedMessages
 
 
 class Schema(Protocol):
@@ -19,7 +20,7 @@ class Schema(Protocol):
         ...
 
 
-class Store(Journal, Wakes, Definitions, Lookup, Schema, Protocol):
+class Store(Journal, Wakes, Definitions, Lookup, ParkedMessages, Schema, Protocol):
     """One database gives all of these; the engine's modules each ask for the narrow port they use."""
 
     async def close(self) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.acceptance.pages import blocks, commands
-from tests.acceptance.test_readme import SECONDS_MAX, environment
+from tests.acceptance.pages import blocks, commands, environment
+from tests.acceptance.test_readme import SECONDS_MAX
 from tests.servers import PostgresServer, PrivateRabbit
 
 DEPLOY = "docs/how-to/deploy.md"

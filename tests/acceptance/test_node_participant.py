@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from saga.conform import RULES, Target
-from tests.acceptance.pages import ROOT, blocks
+from tests.acceptance.pages import ROOT, blocks, environment
 from tests.acceptance.service import Service, declared, not_kept, tried
-from tests.acceptance.test_readme import SECONDS_MAX, environment
+from tests.acceptance.test_readme import SECONDS_MAX
 from tests.node import Node, NodeMissing, project
 from tests.servers import PrivateRabbit
 from tests.servers.process import ServerProcess

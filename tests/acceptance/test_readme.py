@@ -1,9 +1,7 @@
 """The README's commands and code, word for word."""
 
-import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,26 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.acceptance.pages import ROOT, blocks, commands
+from tests.acceptance.pages import ROOT, blocks, commands, environment
 
 SECONDS_MAX = 60
 TRY, LOOK, START, REAL = blocks("README.md", "sh")
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """A shell in which `saga` is this checkout's, as after an installation."""
-    commands_folder = folder / "commands"
-    saga = commands_folder / "saga"
-    if not saga.exists():  # written once: a script that is being run is busy
-        commands_folder.mkdir()
-        saga.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m saga.cli "$@"\n')
-        saga.chmod(0o755)
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("SAGA_")},
-        "PATH": f"{commands_folder}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "PYTHONUNBUFFERED": "1",
-    }
 
 
 def typed(command: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,6 @@ BANNED_MODULE_NAMES = {"manager", "helper", "helpers", "util", "utils", "common"
 
 # Justified exceptions, each with the size it may have. They may only shrink; one that is not needed any more fails.
 RATCHET_MODULE_LINES: dict[str, int] = {
-    "saga/core/events.py": 337,  # the catalogue of everything that is ever recorded, read in one place
 }
 RATCHET_FUNCTION_LINES: dict[str, int] = {}
 RATCHET_CLASS_LINES: dict[str, int] = {

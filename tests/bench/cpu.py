@@ -8,7 +8,10 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pids: Mapping[str, int]) -> dict[str, float]:
-    """So far, of each process with its children."""
+    """So far, of each process with its children, also of those that have ended.
+
+    Not for a process that started others of these: it would be counted as all of them.
+    """
     return {name: _tree(pid) for name, pid in pids.items()}
 
 

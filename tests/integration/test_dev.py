@@ -14,7 +14,7 @@ import pytest
 from contracts.inventory import ReleaseStock, ReserveStock
 from saga.bootstrap import CLOCK, IDS, open_bus, open_store
 from saga.client import Client
-from saga.embedded import FolderTaken, FolderUnusable, Parts, Place, claimed, live, place_in
+from saga.embedded import FolderTaken, FolderUnusable, Parts, Place, TwoOfOneName, claimed, live, place_in
 from saga.engine.lookup import describe
 from saga.participant import Participant
 from saga.ports import SagaFilter, Unavailable
@@ -142,6 +142,6 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 async def test_two_participants_of_one_name_are_refused(tmp_path: Path) -> None:
     """They would share a queue and answer with half of the handlers each."""
-    with pytest.raises(TypeError, match="inventory is given twice"):
+    with pytest.raises(TwoOfOneName, match="inventory is given twice"):
         async with dev(place_in(tmp_path), inventory(), inventory()):
             pass

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from saga.adapters.postgres import PostgresStore, open_store
-from saga.ports import Batch, SagaFilter
+from saga.adapters.postgres import PostgresStore, open_feed, open_store
+from saga.ports import BEGINNING, Batch, ParkedAction, SagaFilter
 from tests.conformance.store.places import advance, new_saga, parked
 
 ROLES = Path(__file__).parents[2] / "infra" / "postgres" / "roles.sql"
@@ -50,6 +50,21 @@ async def test_the_role_is_enough_for_an_orchestrator(store: PostgresStore) -> N
     await store.dispatched({new.saga: 2})
     assert [due.saga for due in await store.claim(10, 30.0)] == [new.saga]
     assert len(await store.sagas(SagaFilter())) == len(await store.parked()) == 1
+    assert await store.note_parked(1, ParkedAction("redriven", "ann", "fixed"))
+    assert [count.count for count in await store.parked_counts()] == []
+
+
+async def test_the_role_is_enough_for_a_follower(store: PostgresStore, engine_dsn: str) -> None:
+    """Taking a cursor, reading along and saving need no more than the role."""
+    new = new_saga()
+    await store.commit(Batch(starts=[new]))
+    feed = await open_feed(engine_dsn)
+    assert await feed.take_cursor("events", "one", 30.0) == BEGINNING
+    page = await feed.read_after(BEGINNING, 10)
+    page_after = await feed.read_after((await feed.read_after(page.position, 10)).position, 10)
+    assert [row.saga for row in page.rows] == [new.saga]
+    assert await feed.save_cursor("events", "one", page_after.position, 30.0)
+    await feed.close()
 
 
 @pytest.mark.parametrize(
@@ -60,6 +75,9 @@ async def test_the_role_is_enough_for_an_orchestrator(store: PostgresStore) -> N
         "truncate history",
         "delete from sagas",
         "delete from parked",
+        "update parked set body = ''",
+        "update parked_actions set actor = 'somebody else'",
+        "delete from parked_actions",
         "update definitions set canonical = ''",
         "drop table history",
         "alter table history disable trigger all",

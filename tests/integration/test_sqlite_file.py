@@ -2,13 +2,14 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from saga.adapters.sqlite import SqliteSettings, SqliteStore, open_store
+from saga.adapters.sqlite.database import SqliteDatabase
 from saga.adapters.system import SystemClock
 from saga.ports import Batch, CommitUnknown, SagaFilter, Unavailable
 from tests.conformance.store.places import advance, commits, new_saga, started
@@ -63,6 +64,36 @@ async def test_a_file_another_process_holds_is_unavailable(store: SqliteStore, f
     assert (await store.commit(Batch(starts=[start]))).sagas == {start.saga}
 
 
+@pytest.mark.parametrize("kind", ["store", "database"])
+async def test_a_file_others_open_too_is_waited_for(file: str, kind: str) -> None:
+    """The switch to the write-ahead log waits for whoever has begun to write the new file: SQLite refuses at once."""
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("begin immediate")
+    opened: SqliteStore | SqliteDatabase = (
+        await open_store(file, clock=SystemClock()) if kind == "store" else SqliteDatabase(file, clock=SystemClock())
+    )
+    migrating: asyncio.Task[Sequence[str]] = asyncio.ensure_future(
+        opened.migrate() if isinstance(opened, SqliteStore) else opened.migrate("notes")
+    )
+    await asyncio.sleep(0.1)
+    assert not migrating.done()
+    other.execute("rollback")
+    assert await migrating
+    await opened.close()
+    other.close()
+
+
+async def test_a_file_others_do_not_let_go_is_unavailable(file: str) -> None:
+    """The switch is not tried for ever."""
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("begin immediate")
+    store = await open_store(file, clock=SystemClock(), settings=IMPATIENT)
+    with pytest.raises(Unavailable, match="locked"):
+        await store.migrate()
+    await store.close()
+    other.close()
+
+
 async def test_a_write_that_outlives_its_deadline_is_unknown(file: str) -> None:
     """It goes on in its thread: the same batch again finds what it wrote."""
     hasty = SqliteSettings(call_timeout=timedelta(milliseconds=300), busy_timeout=timedelta(seconds=5))
@@ -89,6 +120,19 @@ async def test_a_cancelled_call_leaves_the_store_usable(store: SqliteStore) -> N
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert (await store.commit(Batch(starts=[start]))).sagas == {start.saga}
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_cancellation_that_meets_the_answer_is_not_lost(store: SqliteStore, turns: int) -> None:
+    """Ctrl-C ends the program also when it comes between the answer of the file and its reader."""
+    asked = asyncio.create_task(store.sagas(SagaFilter()))
+    await asyncio.sleep(0)
+    store._connection._thread.submit(lambda: None).result()  # the thread has answered; the loop has not heard of it
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if asked.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await asked
 
 
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ MUTANTS: tuple[Mutant, ...] = (
     core("compensates completed steps only", needs_undo=planted.only_completed),
     core("compensates in forward order", last_first=planted.forward),
     core("next undo without acknowledgement", next_undo=planted.impatient),
+    core("an undo in doubt changes its key", next_undo=planted.doubt_changes_the_key),
     core("terminal phases do not absorb", on_reply=planted.not_absorbing),
     core("sender is not checked", screen=planted.believes_anybody),
     core("late failed overrides ok", on_reply=planted.late_failed_wins),

@@ -103,6 +103,20 @@ def impatient(original: Any) -> Any:
     return next_undo
 
 
+def doubt_changes_the_key(original: Any) -> Any:
+    """An undo that was refused in doubt is issued anew instead of repeated."""
+
+    def next_undo(state: SagaState, steps: Any, now: datetime) -> tuple[e.AnyEvent, ...] | None:
+        found: tuple[e.AnyEvent, ...] | None = original(state, steps, now)
+        if not found or not isinstance(found[0], e.CommandRepeated):
+            return found
+        path = found[0].path
+        step = next(step for step in steps if step.path == path)
+        return (compensation._undo(state, step, state.steps[path], now),)
+
+    return next_undo
+
+
 def late_failed_wins(original: Any) -> Any:
     """A `failed` after an `ok` is believed."""
 

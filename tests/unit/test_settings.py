@@ -114,3 +114,13 @@ def test_a_missing_file_that_was_asked_for(tmp_path: Path) -> None:
 def test_passwords_are_masked(url: str, shown: str) -> None:
     """Wherever they stand in a url."""
     assert masked(url) == shown
+
+
+def test_what_goes_to_a_backend(tmp_path: Path) -> None:
+    """Shares are checked where they are read, and a vendor's key is shown to nobody."""
+    config = {"SAGA_CONFIG": str(tmp_path / "none.toml")}
+    settings, origins = load({**config, "SAGA_OTLP_HEADERS": "x-key=geheim", "SAGA_TRACE_SAMPLING": "order=0.5"}, {})
+    assert settings.otlp_headers == ("x-key=geheim",)
+    assert "geheim" not in repr(origins)
+    with pytest.raises(SettingsError, match=r"trace_sampling, from environment: 'order' is no share\. Fix:"):
+        load({**config, "SAGA_TRACE_SAMPLING": "order"}, {})

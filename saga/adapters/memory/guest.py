@@ -153,7 +153,7 @@ class GuestSubscription:
         if self._frames is not None:
             self._frames.close()
             self._frames = None
-        return Unavailable(f"{self._path}: the process behind it is gone")
+        return Unavailable(f"{self._path}: the process behind it is gone", code="SAGA-4012")
 
 
 async def greeted(path: Path, hello: Hello) -> tuple[Frames, Welcome]:
@@ -163,7 +163,8 @@ async def greeted(path: Path, hello: Hello) -> tuple[Frames, Welcome]:
         welcome = await _answer(frames, hello)
     except (OSError, EOFError) as error:
         raise Unavailable(
-            f"{path}: nobody listens there ({type(error).__name__}). Fix: start `saga dev --state {path.parent}`"
+            f"{path}: nobody listens there ({type(error).__name__}). Fix: start `saga dev --state {path.parent}`",
+            code="SAGA-4012",
         ) from error
     if welcome.problem:
         frames.close()

@@ -9,17 +9,22 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from saga.adapters.memory.feed import Cursor, MemoryFeed
+from saga.adapters.memory.parked import ParkedTable
 from saga.adapters.memory.sagas import SagaTable, known, listed, matches, stored_key, tail
 from saga.core import rows
 from saga.core.errors import DefinitionConflict
 from saga.ports import (
+    EVERY_PARKED,
     Batch,
     Clock,
     Committed,
     Due,
     HistoryRow,
     Known,
-    ParkedMessage,
+    ParkedAction,
+    ParkedCount,
+    ParkedFilter,
     ParkedRow,
     SagaFilter,
     SagaRow,
@@ -35,8 +40,12 @@ class MemoryStore:
         self._clock = clock
         self._table = SagaTable()
         self._definitions: dict[str, StoredDefinition] = {}
-        self._parked: list[ParkedRow] = []
-        self._parked_digests: set[bytes] = set()
+        self._parked = ParkedTable()
+        self._cursors: dict[str, Cursor] = {}
+
+    def feed(self) -> MemoryFeed:
+        """The history, to be followed; the cursors stay with the store."""
+        return MemoryFeed(self._table, self._cursors, self._clock)
 
     # ------------------------------------------------------------------------------------------------------ journal
 
@@ -48,7 +57,7 @@ class MemoryStore:
         won = [advance.saga for advance in batch.advances if self._table.advance(advance, now)]
         won += [start.saga for start in batch.starts if self._table.start(start, now)]
         for message in batch.parked:
-            self._park(message, now)
+            self._parked.park(message, now)
         return Committed(sagas=frozenset(won), now=now)
 
     async def load(self, since: Mapping[str, int]) -> dict[str, Tail]:
@@ -114,7 +123,7 @@ class MemoryStore:
             last = min(last, rows.cursor_id(where.before))
         found = (
             listed(saga, record, self._version_of(record.first.definition))
-            for saga in self._table.newest(first, last, where.ids)
+            for saga in self._table.ordered(first, last, where)
             if matches(record := self._table.records[saga], where)
         )
         return list(itertools.islice(found, rows.page_limit(where.limit)))
@@ -125,10 +134,21 @@ class MemoryStore:
         after = max(after, 0)
         return [] if record is None else record.history[after : after + rows.page_limit(limit)]
 
-    async def parked(self, *, before: int | None = None, limit: int = 50) -> Sequence[ParkedRow]:
-        """See `saga.ports.Lookup`."""
-        older = [row for row in self._parked if before is None or row.id < before]
-        return older[::-1][: rows.page_limit(limit)]
+    # ------------------------------------------------------------------------------------------------------- parked
+
+    async def parked(
+        self, where: ParkedFilter = EVERY_PARKED, *, before: int | None = None, limit: int = 50
+    ) -> Sequence[ParkedRow]:
+        """See `saga.ports.ParkedMessages`."""
+        return self._parked.page(where, before, limit)
+
+    async def parked_counts(self, newest: int = 1_000) -> Sequence[ParkedCount]:
+        """See `saga.ports.ParkedMessages`."""
+        return self._parked.counts(newest)
+
+    async def note_parked(self, number: int, action: ParkedAction) -> bool:
+        """See `saga.ports.ParkedMessages`."""
+        return self._parked.note(number, action, self._clock.now())
 
     # ------------------------------------------------------------------------------------------------------- schema
 
@@ -142,15 +162,6 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing to close: what was stored stays with the object."""
-
-    def _park(self, message: ParkedMessage, now: datetime) -> None:
-        kept = rows.stored_message(message)
-        if kept.message_id:
-            digest = rows.content_digest(kept)
-            if digest in self._parked_digests:
-                return
-            self._parked_digests.add(digest)
-        self._parked.append(ParkedRow(len(self._parked) + 1, now, kept))
 
     def _version_of(self, definition: str) -> int:
         stored = self._definitions.get(definition)

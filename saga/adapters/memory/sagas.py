@@ -1,7 +1,6 @@
 """The saga rows in memory: compare-and-swap, history, the heap of wakes, and the row a list shows."""
 
 import heapq
-from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -34,6 +33,8 @@ class SagaTable:
     def __init__(self) -> None:
         self.records: dict[str, SagaRecord] = {}
         self.keys: dict[tuple[str, str], str] = {}
+        self.log: list[HistoryRow] = []
+        """Every commit, in order."""
         self._wakes: list[tuple[datetime, str]] = []
         """A heap of what was ever set; an entry that is not the saga's `wake_at` any more is dropped when met."""
 
@@ -45,12 +46,14 @@ class SagaTable:
         if key in self.keys:
             return False
         self.keys[key] = start.saga
+        commit = HistoryRow(start.saga, 1, rows.stored_text(start.cause), now, start.data)
+        self.log.append(commit)
         self.records[start.saga] = SagaRecord(
             name=key[0],
             start_key=key[1],
             first=start,
             view=rows.stored_view(start.view),
-            history=[HistoryRow(start.saga, 1, rows.stored_text(start.cause), now, start.data)],
+            history=[commit],
         )
         self.wake(start.saga, start.wake_at)
         return True
@@ -63,7 +66,9 @@ class SagaTable:
         if record.version != advance.expected_version:
             return holds(record, advance.expected_version, advance.data)
         cause = rows.stored_text(advance.cause)
-        record.history.append(HistoryRow(advance.saga, record.version + 1, cause, now, advance.data))
+        commit = HistoryRow(advance.saga, record.version + 1, cause, now, advance.data)
+        self.log.append(commit)
+        record.history.append(commit)
         record.view = rows.stored_view(advance.view)
         if advance.alarm != "kept" and not isinstance(advance.wake_at, msgspec.UnsetType):
             known, wanted = record.wake_at, advance.wake_at
@@ -89,10 +94,14 @@ class SagaTable:
             self.wake(one.saga, until)
         return due
 
-    def newest(self, first: str, last: str, among: Collection[str] = ()) -> list[str]:
-        """Ids from `first` to below `last`, newest first; if `among` names any, only those."""
-        known = self.records.keys() & among if among else self.records
-        return sorted((saga for saga in known if first <= saga < last), reverse=True)
+    def ordered(self, first: str, last: str, where: SagaFilter) -> list[str]:
+        """Ids from `first` to below `last`, in the order of the filter; if it names any, only those."""
+        known = self.records.keys() & where.ids if where.ids else self.records
+        found = sorted((saga for saga in known if first <= saga < last), reverse=not where.oldest_first)
+        if where.due_before is None:
+            return found
+        due = [(when, saga) for saga in found if (when := self.records[saga].wake_at) and when < where.due_before]
+        return [saga for _, saga in sorted(due)]
 
 
 def stored_key(key: tuple[str, str]) -> tuple[str, str]:

@@ -89,7 +89,8 @@ def socket_path(folder: Path) -> Path:
     if size_bytes > SOCKET_PATH_BYTES_MAX:
         raise Unavailable(
             f"{path} is too long for the name of a socket ({size_bytes} bytes, at most {SOCKET_PATH_BYTES_MAX}). "
-            "Fix: a folder with a shorter path"
+            "Fix: a folder with a shorter path",
+            code="SAGA-1012",
         )
     return path
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -10,8 +10,8 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from saga.core.errors import SchemaMismatch, Unstorable
-from saga.ports import CommitUnknown, Unavailable
+from saga.core.errors import SchemaMismatch, StoreAway, Unstorable
+from saga.ports import CommitUnknown
 
 _STATEMENTS_FOLDER = Path(__file__).parent / "sql"
 _QUERIES_PER_CONNECTION_MAX = 2**62
@@ -20,7 +20,7 @@ _QUERIES_PER_CONNECTION_MAX = 2**62
 _LOST_ANSWER = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _MISSING_TABLES = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
 
-
+_LOGIN_REFUSED = ("28", "42501")
 _REFUSED_FOR_GOOD = ("22", "23502", "23514", "54")
 """Errors that say something about a value, not about the server or a race: the same again is refused again."""
 
@@ -46,11 +46,11 @@ async def plain_reset(connection: asyncpg.Connection) -> None:
 class Connections:
     """One connection that only commits, and a few for everything else; each is made again when it is lost."""
 
-    def __init__(self, dsn: str, settings: PostgresSettings) -> None:
+    def __init__(self, dsn: str, settings: PostgresSettings, parameters: Mapping[str, str] | None = None) -> None:
         self._dsn = dsn
         self._settings = settings
         self._timeout_seconds = settings.command_timeout.total_seconds()
-        session = session_settings(settings)
+        session = session_settings(settings) | dict(parameters or {})
         # Commits and tail reads have one good plan, whatever the statistics say: keep it, never plan again.
         self._commits = self._pool(1, session | {"plan_cache_mode": "force_generic_plan"})
         self._reads = self._pool(settings.read_connections_max, session)
@@ -65,7 +65,11 @@ class Connections:
         try:
             return await self._fetch(self._reads, name, sql or statement(name), arguments)
         except CommitUnknown as error:
-            raise Unavailable(str(error)) from error
+            raise StoreAway(str(error)) from error
+
+    async def write(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run a statement that writes, beside the commits. Raises CommitUnknown when it may have been carried out."""
+        return await self._fetch(self._reads, name, statement(name), arguments)
 
     async def close(self) -> None:
         """Close every connection once its call has ended; cut what has not ended by the deadline."""
@@ -74,7 +78,8 @@ class Connections:
                 continue
             await pool
             try:
-                await asyncio.wait_for(pool.close(), self._timeout_seconds)
+                async with asyncio.timeout(self._timeout_seconds):
+                    await pool.close()
             except (TimeoutError, asyncpg.PostgresError, *_LOST_ANSWER):
                 pool.terminate()
         await asyncio.sleep(0)  # what was cut leaves the loop
@@ -102,7 +107,7 @@ class Connections:
         except (asyncpg.PostgresError, *_LOST_ANSWER) as error:
             if isinstance(error, ValueError):
                 raise  # the dsn makes no sense: no later time will do
-            raise Unavailable(f"postgres: no connection for {name}: {reason(error)}") from error
+            raise away(f"no connection for {name}", error) from error
         try:
             return await connection.fetch(sql, *arguments)
         except (asyncpg.PostgresError, *_LOST_ANSWER) as error:
@@ -158,7 +163,18 @@ def translated(error: BaseException, name: str) -> Exception:
         return Unstorable(f"postgres: {name} cannot be carried out: {reason(error)}")
     if may_have_happened(error):
         return CommitUnknown(f"postgres: no answer to {name}: {reason(error)}")
-    return Unavailable(f"postgres: {name} was refused: {reason(error)}")
+    return away(f"{name} was refused", error)
+
+
+def away(what: str, error: BaseException) -> StoreAway:
+    """The error for what cannot be done now, with what is known of the cause."""
+    state = (error.sqlstate or "") if isinstance(error, asyncpg.PostgresError) else ""
+    text = f"postgres: {what}: {reason(error)}"
+    if state.startswith(_LOGIN_REFUSED):
+        return StoreAway(text, code="SAGA-4004")
+    if state == asyncpg.InvalidCatalogNameError.sqlstate:
+        return StoreAway(f"{text}. Fix: create the database, or correct its name in the address")
+    return StoreAway(text)
 
 
 def reason(error: BaseException) -> str:

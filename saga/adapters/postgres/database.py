@@ -11,9 +11,8 @@ import msgspec
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction
 
-from saga.adapters.postgres.connection import PostgresSettings, plain_reset, reason
+from saga.adapters.postgres.connection import PostgresSettings, away, plain_reset
 from saga.adapters.postgres.migration import INBOX, Scope, connected, migrate, pending
-from saga.ports import Unavailable
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +80,7 @@ class PostgresDatabase:
             try:
                 await transaction.start()
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-                raise Unavailable(f"postgres: no transaction: {reason(error)}") from error
+                raise away("no transaction", error) from error
             try:
                 yield PostgresTransaction(connection)
             except BaseException:
@@ -123,7 +122,7 @@ class PostgresDatabase:
         except ValueError:
             raise  # the dsn makes no sense: no later time will do
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            raise Unavailable(f"postgres: no connection: {reason(error)}") from error
+            raise away("no connection", error) from error
 
 
 def scopes(service: str, migrations: Path | None) -> list[Scope]:

@@ -5,7 +5,7 @@ import msgspec
 
 from saga.adapters.postgres.arguments import json_text
 from saga.core.rows import cursor_id, first_id_at, indexed_text, is_saga_id, page_limit, started_at
-from saga.ports import HistoryRow, ParkedMessage, ParkedRow, SagaFilter, SagaRow
+from saga.ports import HistoryRow, SagaFilter, SagaRow
 
 
 def filtered(sql: str, where: SagaFilter) -> tuple[str, list[object]]:
@@ -21,10 +21,13 @@ def filtered(sql: str, where: SagaFilter) -> tuple[str, list[object]]:
         ("s.id >= {}::uuid", where.started_after and first_id_at(where.started_after)),
         ("s.id < {}::uuid", where.started_before and first_id_at(where.started_before)),
         ("s.id < {}::uuid", None if where.before is None else cursor_id(where.before)),
+        ("s.wake_at < {}::timestamptz", where.due_before),
     ]
     wanted = [(text, value) for text, value in given if value is not None]
     conditions = [text.format(f"${number}") for number, (text, _) in enumerate(wanted, start=2)]
     arguments = [page_limit(where.limit), *(value for _, value in wanted)]
+    if where.due_before is not None or where.oldest_first:
+        sql = sql.replace("/* order */ s.id desc", "s.id" if where.due_before is None else "s.wake_at, s.id")
     return sql.replace("/* conditions */", " and ".join(conditions) or "true"), arguments
 
 
@@ -53,22 +56,3 @@ def saga_row(record: asyncpg.Record) -> SagaRow:
 def history_row(record: asyncpg.Record) -> HistoryRow:
     """A record of sql/history.sql."""
     return HistoryRow(str(record["saga"]), record["version"], record["cause"], record["at"], record["data"])
-
-
-def parked_row(record: asyncpg.Record) -> ParkedRow:
-    """A record of sql/parked.sql."""
-    message = ParkedMessage(
-        origin=record["origin"],
-        reason=record["reason"],
-        detail=record["detail"],
-        exchange=record["exchange"],
-        routing_key=record["routing_key"],
-        body=record["body"],
-        headers=msgspec.json.decode(record["headers"], type=dict[str, str]),
-        message_id=record["message_id"],
-        correlation_id=record["correlation_id"],
-        type=record["type"],
-        reply_to=record["reply_to"],
-        sender=record["sender"],
-    )
-    return ParkedRow(record["id"], record["at"], message)

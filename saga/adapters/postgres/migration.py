@@ -11,8 +11,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from saga.adapters.postgres.connection import PostgresSettings, reason, statement
-from saga.core.errors import Unavailable
+from saga.adapters.postgres.connection import PostgresSettings, away, statement
 from saga.core.rows import Migration, missing_migrations
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -57,7 +56,7 @@ async def migrate(connection: asyncpg.Connection, scope: Scope) -> list[str]:
                     migration.checksum,
                 )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise Unavailable(f"postgres: the {scope.name} tables could not be migrated: {reason(error)}") from error
+        raise away(f"the {scope.name} tables could not be migrated", error) from error
     return [migration.name for migration in missing]
 
 
@@ -66,7 +65,7 @@ async def pending(connection: asyncpg.Connection, scope: Scope) -> list[str]:
     try:
         applied = await _applied(connection, scope)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise Unavailable(f"postgres: the migrations of {scope.name} cannot be read: {reason(error)}") from error
+        raise away(f"the migrations of {scope.name} cannot be read", error) from error
     return [migration.name for migration in missing_migrations(released(scope), applied)]
 
 
@@ -77,7 +76,7 @@ async def connected(dsn: str, settings: PostgresSettings) -> AsyncIterator[async
     try:
         connection = await asyncpg.connect(dsn, timeout=seconds, command_timeout=seconds)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise Unavailable(f"postgres: no connection: {reason(error)}") from error
+        raise away("no connection", error) from error
     try:
         yield connection
     finally:

@@ -7,24 +7,27 @@ import asyncpg
 
 from saga.adapters.postgres.arguments import commit_arguments
 from saga.adapters.postgres.connection import Connections, PostgresSettings, statement
-from saga.adapters.postgres.listing import filtered, history_row, parked_row, saga_row
+from saga.adapters.postgres.listing import filtered, history_row, saga_row
 from saga.adapters.postgres.migration import ENGINE, connected, migrate, pending
+from saga.adapters.postgres.parked import filtered_parked, parked_count, parked_rows
 from saga.core import rows
 from saga.core.errors import DefinitionConflict
 from saga.ports import (
+    EVERY_PARKED,
     Batch,
     Committed,
     Due,
     HistoryRow,
     Known,
+    ParkedAction,
+    ParkedCount,
+    ParkedFilter,
     ParkedRow,
     SagaFilter,
     SagaRow,
     StoredDefinition,
     Tail,
 )
-
-_PARKED_ID_MAX = 2**63 - 1
 
 
 class PostgresStore:
@@ -117,11 +120,26 @@ class PostgresStore:
         found = await self._connections.read("history", saga, after, rows.page_limit(limit))
         return [history_row(record) for record in found]
 
-    async def parked(self, *, before: int | None = None, limit: int = 50) -> Sequence[ParkedRow]:
-        """See `saga.ports.Lookup`."""
-        last = _PARKED_ID_MAX if before is None else before
-        found = await self._connections.read("parked", last, rows.page_limit(limit))
-        return [parked_row(record) for record in found]
+    # ------------------------------------------------------------------------------------------------------- parked
+
+    async def parked(
+        self, where: ParkedFilter = EVERY_PARKED, *, before: int | None = None, limit: int = 50
+    ) -> Sequence[ParkedRow]:
+        """See `saga.ports.ParkedMessages`."""
+        sql, arguments = filtered_parked(statement("parked"), where, before, limit)
+        found = await self._connections.read("parked", *arguments, sql=sql)
+        numbers = [record["id"] for record in found]
+        return parked_rows(found, await self._connections.read("parked_actions", numbers) if numbers else [])
+
+    async def parked_counts(self, newest: int = 1_000) -> Sequence[ParkedCount]:
+        """See `saga.ports.ParkedMessages`."""
+        found = await self._connections.read("parked_counts", rows.page_limit(newest))
+        return [parked_count(record) for record in found]
+
+    async def note_parked(self, number: int, action: ParkedAction) -> bool:
+        """See `saga.ports.ParkedMessages`."""
+        said = (rows.stored_text(action.actor), rows.stored_text(action.reason))
+        return bool(await self._connections.write("note_parked", rows.row_number(number), action.verb, *said))
 
     # ------------------------------------------------------------------------------------------------------- schema
 

@@ -12,11 +12,16 @@ from aiormq.exceptions import (
 
 from saga.ports import MissingQueue, Unavailable
 
-_FIXES: tuple[tuple[type[BaseException], type[Unavailable], str], ...] = (
-    (ChannelNotFoundEntity, MissingQueue, "Fix: saga topology apply"),
-    (ChannelAccessRefused, Unavailable, "Fix: give the user this right; saga topology export lists what it needs"),
-    (ProbableAuthenticationError, Unavailable, "Fix: check user, password and vhost of the url"),
-    (AuthenticationError, Unavailable, "Fix: check user, password and vhost of the url"),
+_KNOWN: tuple[tuple[type[BaseException], type[Unavailable], str, str], ...] = (
+    (ChannelNotFoundEntity, MissingQueue, "SAGA-4005", "Fix: saga topology apply"),
+    (
+        ChannelAccessRefused,
+        Unavailable,
+        "SAGA-4009",
+        "Fix: give the user this right; saga topology export lists what it needs",
+    ),
+    (ProbableAuthenticationError, Unavailable, "SAGA-4003", "Fix: check user, password and vhost of the url"),
+    (AuthenticationError, Unavailable, "SAGA-4003", "Fix: check user, password and vhost of the url"),
 )
 
 
@@ -34,9 +39,9 @@ class Translated:
         if error is None or isinstance(error, Unavailable):
             return
         tried = f"{self._place}: could not {self._action}"
-        for raised, failure, fix in _FIXES:
+        for raised, failure, code, fix in _KNOWN:
             if isinstance(error, raised):
-                raise failure(f"{tried}: {_said(error)}. {fix}") from error
+                raise failure(f"{tried}: {_said(error)}. {fix}", code=code) from error
         if isinstance(error, TimeoutError):
             raise Unavailable(f"{tried} in time") from error
         if isinstance(error, CONNECTION_EXCEPTIONS):

@@ -28,6 +28,7 @@ from saga.core.topology import Binding, Exchange, Policy, Queue, Topology
 from saga.ports import MissingQueue, Unavailable
 
 HTTP_SECONDS = 10.0
+NO_API = "SAGA-4013"
 
 
 async def apply(url: str, topology: Topology, *, management_url: str | None = None) -> list[str]:
@@ -159,7 +160,7 @@ def _put_policy(management_url: str, vhost: str, policy: Policy) -> None:
     parts = urlsplit(management_url)
     place = f"{parts.scheme}://{parts.hostname}:{parts.port or 15672}"
     if parts.scheme not in {"http", "https"}:
-        raise Unavailable(f"{place} is no http address. Fix: http://user:password@host:15672")
+        raise Unavailable(f"{place} is no http address. Fix: http://user:password@host:15672", code=NO_API)
     login = base64.b64encode(f"{parts.username or 'guest'}:{parts.password or 'guest'}".encode()).decode()
     request = Request(  # noqa: S310 - the scheme was checked
         f"{place}/api/policies/{quote(vhost, safe='')}/{quote(policy.name, safe='')}",
@@ -180,9 +181,11 @@ def _put_policy(management_url: str, vhost: str, policy: Policy) -> None:
     except HTTPError as error:
         with error:
             said = error.read(1_000).decode(errors="replace")
-        raise Unavailable(f"{place}: could not set the policy {policy.name}: {error.code} {said}") from error
+        raise Unavailable(
+            f"{place}: could not set the policy {policy.name}: {error.code} {said}", code=NO_API
+        ) from error
     except (URLError, TimeoutError) as error:
-        raise Unavailable(f"{place}: could not set the policy {policy.name}: {error}") from error
+        raise Unavailable(f"{place}: could not set the policy {policy.name}: {error}", code=NO_API) from error
 
 
 def _vhost(url: str) -> str:

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import msgspec
 
-from saga.core.errors import SchemaMismatch, Unstorable
-from saga.ports import CommitUnknown, Unavailable
+from saga.adapters.sqlite.opening import opened
+from saga.core.errors import SchemaMismatch, StoreAway, Unstorable
+from saga.ports import CommitUnknown
 
 T = TypeVar("T")
 
@@ -43,12 +44,13 @@ class Connection:
         Raises Unavailable, SchemaMismatch, and CommitUnknown for a write that the deadline overtook.
         """
         if self._closed:
-            raise Unavailable(f"sqlite: {self._path} was closed")
+            raise StoreAway(f"sqlite: {self._path} was closed")
         turn = asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, writes)
         try:
-            return await asyncio.wait_for(turn, self._settings.call_timeout.total_seconds())
+            async with asyncio.timeout(self._settings.call_timeout.total_seconds()):
+                return await turn
         except TimeoutError as error:
-            kind = CommitUnknown if writes else Unavailable
+            kind = CommitUnknown if writes else StoreAway
             raise kind(f"sqlite: no answer from {self._path} in {self._settings.call_timeout}") from error
 
     async def close(self) -> None:
@@ -72,25 +74,16 @@ class Connection:
         except sqlite3.OperationalError as error:
             if "no such table" in str(error) or "no such column" in str(error):
                 raise SchemaMismatch(f"sqlite: {self._path}: {error}. Fix: run `saga db migrate`") from error
-            raise Unavailable(f"sqlite: {self._path}: {error}") from error
+            raise StoreAway(f"sqlite: {self._path}: {error}") from error
         except (sqlite3.DataError, sqlite3.IntegrityError) as error:
             raise Unstorable(f"sqlite: {self._path}: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise Unavailable(f"sqlite: {self._path}: {type(error).__name__}: {error}") from error
+            raise StoreAway(f"sqlite: {self._path}: {type(error).__name__}: {error}") from error
         return answer
 
     def _connected(self) -> sqlite3.Connection:
         if self._open is None:
-            connection = sqlite3.connect(
-                self._path, timeout=self._settings.busy_timeout.total_seconds(), isolation_level=None
-            )
-            try:
-                connection.execute("pragma journal_mode = wal")
-                connection.execute("pragma synchronous = full")
-            except BaseException:
-                connection.close()
-                raise
-            self._open = connection
+            self._open = opened(self._path, self._settings.busy_timeout)
         return self._open
 
     def _close(self) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from saga.adapters.sqlite.migration import Scope, migrate, pending
-from saga.ports import Clock, Unavailable
+from saga.adapters.sqlite.opening import opened
+from saga.core.errors import StoreAway
+from saga.ports import Clock
 
 T = TypeVar("T")
 
@@ -68,7 +70,7 @@ class SqliteDatabase:
                 await self.on_thread(self._commit)
             except sqlite3.OperationalError as error:
                 if "locked" in str(error) or "unable to open" in str(error):
-                    raise Unavailable(f"sqlite: {self._path}: {error}") from error
+                    raise StoreAway(f"sqlite: {self._path}: {error}") from error
                 raise
             finally:
                 # Also after a cancellation: the thread does this before anything the next transaction asks of it.
@@ -111,16 +113,9 @@ class SqliteDatabase:
 
     def _connected(self) -> sqlite3.Connection:
         if self._open is None:
-            connection = sqlite3.connect(
-                self._path,
-                timeout=self._busy_timeout.total_seconds(),
-                isolation_level=None,
-                check_same_thread=False,  # handlers may use it from the loop, between two statements of ours
-            )
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = full")
-            connection.execute("pragma foreign_keys = on")
-            self._open = connection
+            # Handlers may use it from the loop, between two statements of ours.
+            self._open = opened(self._path, self._busy_timeout, check_same_thread=False)
+            self._open.execute("pragma foreign_keys = on")
         return self._open
 
     def _close(self) -> None:

@@ -6,23 +6,14 @@ from typing import Any
 
 import msgspec
 
-from saga.adapters.sqlite.connection import moment, optional_moment
+from saga.adapters.sqlite.connection import microseconds, moment, optional_moment
 from saga.core import rows
-from saga.ports import HistoryRow, Known, ParkedMessage, ParkedRow, SagaFilter, SagaRow, StoredDefinition, Tail
+from saga.ports import HistoryRow, Known, SagaFilter, SagaRow, StoredDefinition, Tail
 
 _TAIL = "select name, definition, version, wake_at, dispatched_version from sagas where id = ?"
 _COMMITS = "select data from history where saga = ? and version > ? order by version"
 _KNOWN = "select id, name, start_key, input_hash, version, status from sagas where name = ? and start_key = ?"
 _HISTORY = "select saga, version, cause, at, data from history where saga = ? and version > ? order by version limit ?"
-_PARKED = """
-select
-    id, at, origin, reason, detail, exchange, routing_key, body,
-    headers, message_id, correlation_id, type, reply_to, sender
-from parked
-where ? is null or id < ?
-order by id desc
-limit ?
-"""
 _SAGAS = """
 select
     s.id, s.name, s.start_key, s.definition, coalesce(d.version, 0), s.version,
@@ -30,7 +21,7 @@ select
 from sagas s
 left join definitions d on d.hash = s.definition
 where {conditions}
-order by s.id desc
+order by {order}
 limit ?
 """
 _DEFINITIONS = "select hash, name, version, canonical, published_at from definitions"
@@ -74,7 +65,8 @@ def definitions(connection: sqlite3.Connection, name: str | None) -> list[Stored
 def sagas(connection: sqlite3.Connection, where: SagaFilter) -> list[SagaRow]:
     """See `Lookup.sagas`. Raises ValueError for a cursor that is no saga id."""
     conditions, arguments = _conditions(where)
-    sql = _SAGAS.format(conditions=" and ".join(conditions) or "true")
+    order = "s.wake_at, s.id" if where.due_before else "s.id" if where.oldest_first else "s.id desc"
+    sql = _SAGAS.format(conditions=" and ".join(conditions) or "true", order=order)
     return [_saga(row) for row in connection.execute(sql, [*arguments, rows.page_limit(where.limit)])]
 
 
@@ -82,11 +74,6 @@ def history(connection: sqlite3.Connection, saga: str, after: int, limit: int) -
     """See `Lookup.history`."""
     found = connection.execute(_HISTORY, (rows.stored_text(saga), after, rows.page_limit(limit)))
     return [HistoryRow(saga, version, cause, moment(at), data) for saga, version, cause, at, data in found]
-
-
-def parked(connection: sqlite3.Connection, before: int | None, limit: int) -> list[ParkedRow]:
-    """See `Lookup.parked`."""
-    return [_parked(row) for row in connection.execute(_PARKED, (before, before, rows.page_limit(limit)))]
 
 
 def _conditions(where: SagaFilter) -> tuple[list[str], list[object]]:
@@ -100,6 +87,7 @@ def _conditions(where: SagaFilter) -> tuple[list[str], list[object]]:
         ("s.id >= ?", [] if where.started_after is None else [rows.first_id_at(where.started_after)]),
         ("s.id < ?", [] if where.started_before is None else [rows.first_id_at(where.started_before)]),
         ("s.id < ?", [] if where.before is None else [rows.cursor_id(where.before)]),
+        ("s.wake_at < ?", [] if where.due_before is None else [microseconds(where.due_before)]),
     ]
     given += [
         ("exists (select 1 from json_each(s.tags) t where t.key = ? and t.value = ?)", tag)
@@ -134,23 +122,3 @@ def _saga(row: Sequence[Any]) -> SagaRow:
         wake_at=optional_moment(wake_at),
         dispatched_version=dispatched_version,
     )
-
-
-def _parked(row: Sequence[Any]) -> ParkedRow:
-    number, at, *place, body, headers, message_id, correlation_id, kind, reply_to, sender = row
-    origin, reason, detail, exchange, routing_key = place
-    message = ParkedMessage(
-        origin=origin,
-        reason=reason,
-        detail=detail,
-        exchange=exchange,
-        routing_key=routing_key,
-        body=body,
-        headers=msgspec.json.decode(headers, type=dict[str, str]),
-        message_id=message_id,
-        correlation_id=correlation_id,
-        type=kind,
-        reply_to=reply_to,
-        sender=sender,
-    )
-    return ParkedRow(number, moment(at), message)

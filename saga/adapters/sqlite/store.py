@@ -3,16 +3,20 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from saga.adapters.sqlite import migration, read, write
+from saga.adapters.sqlite import migration, parked, read, write
 from saga.adapters.sqlite.connection import Connection, SqliteSettings
 from saga.core import rows
 from saga.ports import (
+    EVERY_PARKED,
     Batch,
     Clock,
     Committed,
     Due,
     HistoryRow,
     Known,
+    ParkedAction,
+    ParkedCount,
+    ParkedFilter,
     ParkedRow,
     SagaFilter,
     SagaRow,
@@ -86,9 +90,22 @@ class SqliteStore:
         """See `saga.ports.Lookup`."""
         return await self._connection.call(lambda open_: read.history(open_, saga, after, limit))
 
-    async def parked(self, *, before: int | None = None, limit: int = 50) -> Sequence[ParkedRow]:
-        """See `saga.ports.Lookup`."""
-        return await self._connection.call(lambda open_: read.parked(open_, before, limit))
+    # ------------------------------------------------------------------------------------------------------- parked
+
+    async def parked(
+        self, where: ParkedFilter = EVERY_PARKED, *, before: int | None = None, limit: int = 50
+    ) -> Sequence[ParkedRow]:
+        """See `saga.ports.ParkedMessages`."""
+        return await self._connection.call(lambda open_: parked.rows_of(open_, where, before, limit))
+
+    async def parked_counts(self, newest: int = 1_000) -> Sequence[ParkedCount]:
+        """See `saga.ports.ParkedMessages`."""
+        return await self._connection.call(lambda open_: parked.counts(open_, newest))
+
+    async def note_parked(self, number: int, action: ParkedAction) -> bool:
+        """See `saga.ports.ParkedMessages`."""
+        now = self._clock.now()
+        return await self._connection.call(lambda open_: parked.note(open_, number, action, now), writes=True)
 
     # ------------------------------------------------------------------------------------------------------- schema
 

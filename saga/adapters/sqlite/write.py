@@ -7,10 +7,11 @@ from datetime import datetime
 import msgspec
 
 from saga.adapters.sqlite.connection import microseconds, moment
+from saga.adapters.sqlite.parked import json_text, park
 from saga.core.errors import DefinitionConflict
-from saga.core.rows import content_digest, indexed_text, page_limit, stored_mapping, stored_message, stored_text
+from saga.core.rows import indexed_text, page_limit, stored_message, stored_text
 from saga.core.state import View
-from saga.ports import Advance, Batch, Due, NewSaga, ParkedMessage, StoredDefinition
+from saga.ports import Advance, Batch, Due, NewSaga, StoredDefinition
 
 _ADVANCE = """
 update sagas
@@ -27,14 +28,6 @@ on conflict do nothing
 """
 _APPEND = "insert into history (saga, version, cause, at, data) values (?, ?, ?, ?, ?)"
 _HOLDS = "select data = ? from history where saga = ? and version = ?"
-_PARK = """
-insert into parked (
-    at, digest, origin, reason, detail, exchange, routing_key, body,
-    headers, message_id, correlation_id, type, reply_to, sender
-)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-on conflict do nothing
-"""
 _DUE = "select id, wake_at from sagas where wake_at <= ? order by wake_at, id limit ?"
 _WAKE = "update sagas set wake_at = ? where id = ?"
 _DISPATCHED = "update sagas set dispatched_version = ? where id = ? and dispatched_version < ?"
@@ -49,7 +42,7 @@ def write_batch(connection: sqlite3.Connection, batch: Batch, now: datetime) -> 
     won = [advance.saga for advance in batch.advances if _advance(connection, advance, now)]
     won += [start.saga for start in batch.starts if _start(connection, start, now)]
     for message in batch.parked:
-        _park(connection, stored_message(message), now)
+        park(connection, stored_message(message), now)
     return won
 
 
@@ -80,11 +73,6 @@ def publish(connection: sqlite3.Connection, definition: StoredDefinition, now: d
             raise DefinitionConflict(name, definition.version, stored, content)
 
 
-def json_text(mapping: Mapping[str, str]) -> str:
-    """Tags or headers as their column keeps them."""
-    return msgspec.json.encode(stored_mapping(mapping)).decode()
-
-
 def _advance(connection: sqlite3.Connection, advance: Advance, now: datetime) -> bool:
     wake_at = None if isinstance(advance.wake_at, msgspec.UnsetType) else microseconds(advance.wake_at)
     alarm = (advance.alarm, wake_at, wake_at, wake_at)
@@ -109,14 +97,6 @@ def _start(connection: sqlite3.Connection, start: NewSaga, now: datetime) -> boo
 def _holds(connection: sqlite3.Connection, saga: str, version: int, data: bytes) -> bool:
     """Whether that commit is this very one: an earlier try whose answer was lost."""
     return bool(connection.execute(_HOLDS, (data, saga, version)).fetchone() == (1,))
-
-
-def _park(connection: sqlite3.Connection, message: ParkedMessage, now: datetime) -> None:
-    digest = content_digest(message) if message.message_id else None
-    place = (message.origin, message.reason, message.detail, message.exchange, message.routing_key)
-    names = (message.message_id, message.correlation_id, message.type, message.reply_to, message.sender)
-    row = (microseconds(now), digest, *place, message.body, json_text(message.headers), *names)
-    connection.execute(_PARK, row)
 
 
 def _columns(view: View) -> tuple[str, str, str, str]:

@@ -26,6 +26,8 @@ class SagaStarted(Event, frozen=True, kw_only=True, tag="SagaStarted", omit_defa
     reply_to: str = ""
     traceparent: str | None = None
     """The caller's trace: linked, not adopted."""
+    untraced: bool = False
+    """Not sampled: decided once, for every span of the trace."""
 
 
 class CompensationStarted(Event, frozen=True, kw_only=True, tag="CompensationStarted", omit_defaults=True):

@@ -1,5 +1,6 @@
-"""The orchestrator's loops: reading, deciding, sending, waking, and stopping in order. Nothing else loops."""
+"""The loops of a process: reading, deciding, sending, waking, following, and stopping in order. Nothing else loops."""
 
+from saga.engine.worker.following import Following
 from saga.engine.worker.orchestrator import Orchestrator
 
-__all__ = ["Orchestrator"]
+__all__ = ["Following", "Orchestrator"]

@@ -39,7 +39,7 @@ class Orchestrator:
         cache = SagaCache(store, catalog, settings.cache_sagas_max)
         now = StoreClock(clock)
         self._dispatches = Dispatches(bus, store, clock, settings.dispatched_after_seconds)
-        desk = Desk(Starts(catalog, ids, settings.gateways), self._dispatches, now, settings.gateways)
+        desk = Desk(Starts(catalog, ids, settings), self._dispatches, now, settings.gateways)
         handler = Handler(store, cache, desk, self._dispatches, now)
         self._backlog = Backlog(settings)
         self._readers = Readers(bus, self._backlog, self.health, settings)

@@ -37,7 +37,7 @@ class Pause:
     async def wait(self, seconds: float) -> None:
         """Wait this long, or until told to stop."""
         try:
-            async with asyncio.timeout(seconds):  # not wait_for: in 3.11 it may swallow a cancellation
+            async with asyncio.timeout(seconds):
                 await self._stopping.wait()
         except TimeoutError:
             return

@@ -29,6 +29,8 @@ at most 256 KiB of JSON in UTF-8, all headers together at most 16 KiB."""
 class UnknownContract(SagaError):
     """A definition uses a command whose contract was not given."""
 
+    code = "SAGA-2004"
+
 
 class Described(msgspec.Struct, frozen=True):
     """A definition with the Python types of its ends."""

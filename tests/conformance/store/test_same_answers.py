@@ -13,7 +13,7 @@ import pytest
 
 from saga.core.errors import DefinitionConflict
 from saga.core.rows import first_id_at
-from saga.ports import Batch, SagaFilter, Store, StoredDefinition
+from saga.ports import Batch, ParkedFilter, SagaFilter, Store, StoredDefinition
 from tests.conformance.store.places import KINDS, WEIRD_TEXTS, Place, advance, new_saga, parked, sqlite_file, view
 
 SEEDS = (1, 2, 3)
@@ -23,6 +23,7 @@ STEPS_MAX = 5_000
 TIMES = [datetime(year, 1, 1, tzinfo=UTC) + timedelta(microseconds=year) for year in (2001, 2002, 2003, 2201, 2202)]
 NAMES = ("order", "refund", *WEIRD_TEXTS[:2])
 STATUSES = ("running", "parked", "completed")
+REASONS = ("not-json", "unknown-saga")
 
 
 class Calls:
@@ -85,7 +86,8 @@ class Calls:
                 for saga in chosen[half:]
             ],
             # One at most: the order of those of one commit is not promised.
-            parked=[parked(message_id=self.dice.choice(["", "m1", "m2", "m3"]))] * self.dice.choice([0, 0, 1]),
+            parked=[parked(message_id=self.dice.choice(["", "m1", "m2", "m3"]), reason=self.dice.choice(REASONS))]
+            * self.dice.choice([0, 0, 1]),
         )
         self.done.append(batch)
         return {"batch": batch}
@@ -105,9 +107,21 @@ class Calls:
             "started_after": TIMES[0] + timedelta(seconds=self.dice.randint(0, 60)),
             "started_before": TIMES[0] + timedelta(seconds=self.dice.randint(0, 60)),
             "before": self.dice.choice(self.ids),
+            "oldest_first": True,
+            "due_before": self.dice.choice(TIMES),
         }
         wanted = {field: value for field, value in chances.items() if self.dice.random() < 0.2}
         return SagaFilter(**wanted, limit=self.dice.choice([2, 50]))
+
+
+def _parked(calls: Calls) -> ParkedFilter:
+    chances: dict[str, Any] = {
+        "origin": "saga.replies",
+        "reason": calls.dice.choice(REASONS),
+        "settled": calls.dice.random() < 0.5,
+        "after": 0,
+    }
+    return ParkedFilter(**{field: value for field, value in chances.items() if calls.dice.random() < 0.2})
 
 
 CALLS: dict[str, Callable[[Calls], dict[str, Any]]] = {
@@ -122,7 +136,8 @@ CALLS: dict[str, Callable[[Calls], dict[str, Any]]] = {
     "named": lambda calls: {"name": calls.dice.choice([None, *NAMES])},
     "sagas": lambda calls: {"where": calls.where()},
     "history": lambda calls: {"saga": calls.dice.choice(calls.ids), "after": calls.dice.randint(0, 2), "limit": 3},
-    "parked": lambda calls: {"limit": calls.dice.choice([3, 50])},
+    "parked": lambda calls: {"where": _parked(calls), "limit": calls.dice.choice([3, 50])},
+    "parked_counts": lambda calls: {"newest": calls.dice.choice([2, 1_000])},
 }
 
 
@@ -141,8 +156,8 @@ async def answer(store: Store, kind: str, arguments: dict[str, Any]) -> Any:
             return [msgspec.structs.replace(each, published_at=None) for each in every]
         case "history":
             return [msgspec.structs.replace(row, at=TIMES[0]) for row in found]
-        case "parked":
-            return [row.message for row in found]
+        case "parked" | "parked_counts":
+            return [row.message if kind == "parked" else (row.reason, row.origin, row.count) for row in found]
         case "sagas":
             return [msgspec.structs.replace(row, wake_at=_steady(row.wake_at)) for row in found]
         case "load":

@@ -39,6 +39,9 @@ def _check(event: e.CommandIssued, shadow: Shadow) -> None:
         passed_over = shadow.plan.steps[path].on_undo_failed is OnUndoFailed.CONTINUE and path in shadow.parked
         if not passed_over:
             raise Violation("S11", f"{event.path} is undone before {path}")
+    before = shadow.undos.get(event.path)
+    if before is not None and before.open:
+        raise Violation("S11", f"the undo of {event.path} changes its key, and copies under the old one may still run")
     for path, undo in shadow.undos.items():
         moot = shadow.acts[path].outcome == "failed"  # it is known by now that there was nothing to undo
         if undo.open and path != event.path and path not in shadow.parked and not moot:

@@ -1,5 +1,6 @@
 """The command line as a user types it, over a store in a file."""
 
+import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,20 @@ from typing import Any
 import msgspec
 import pytest
 
+from saga.adapters.sqlite import open_store
 from saga.cli.main import main
+from saga.core.definition import canonical
+from saga.engine.cache import SagaCache
+from saga.engine.catalog import Catalog
+from saga.engine.dispatch import Dispatches
+from saga.engine.draft import Desk
+from saga.engine.handle import Handler
+from saga.engine.receive import Work
+from saga.engine.settings import EngineSettings
+from saga.engine.start import Starts
+from saga.engine.time import StoreClock
+from saga.ports import StoredDefinition
+from tests.unit.engine.rig import PIVOTAL, TWO_STEPS, CountingIds, ManualClock, Rig, start_message
 
 
 class Typed(msgspec.Struct, frozen=True):
@@ -49,3 +63,30 @@ def saga(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
         return Typed(code if isinstance(code, int) else 0, captured.out, captured.err)
 
     return typed
+
+
+@pytest.fixture
+def started(saga: Type, store: str) -> str:
+    """One order saga `o1` in the migrated store; its id."""
+    assert saga("db", "migrate").code == 0
+
+    async def begin() -> str:
+        opened, rig, clock = (
+            await open_store(store.removeprefix("sqlite:///"), clock=ManualClock()),
+            Rig(),
+            ManualClock(),
+        )
+        for plan in (TWO_STEPS, PIVOTAL):
+            definition = plan.definition
+            await opened.publish(
+                StoredDefinition(plan.hash, definition.name, definition.version, canonical(definition))
+            )
+        catalog, time = Catalog(opened, clock), StoreClock(clock)
+        cache, dispatches = SagaCache(opened, catalog, 10), Dispatches(rig.bus, opened, clock, 1)
+        desk = Desk(Starts(catalog, CountingIds(), EngineSettings()), dispatches, time, frozenset())
+        delivery = await rig.start()
+        await Handler(opened, cache, desk, dispatches, time).handle([Work(start_message(), "", delivery)])
+        await opened.close()
+        return CountingIds().saga()
+
+    return asyncio.run(begin())

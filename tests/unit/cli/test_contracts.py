@@ -35,24 +35,24 @@ def test_the_document_of_a_module(saga: Type, tmp_path: Path) -> None:
     stale = saga("contracts", "asyncapi", "till_contract", "--title", "Till", "--check", "a.json")
     assert stale.code == 1
     assert "a.json is stale" in stale.err
-    assert "Fix: saga contracts asyncapi till_contract --title Till --write a.json" in " ".join(stale.err.split())
+    assert "fix: saga contracts asyncapi till_contract --title Till --write a.json" in " ".join(stale.err.split())
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["contracts", "asyncapi", "json"], "no command in there. Fix:"),
+        (["contracts", "asyncapi", "json"], "SAGA-2006 json: no command in there"),
         (["contracts", "asyncapi", "nowhere_at_all"], "nowhere_at_all"),
-        (["conform", "till", "--body", "{}"], "the command 'till' is no type. Fix: <service>.<Command>.v<N>"),
+        (["conform", "till", "--body", "{}"], "fix: <service>.<Command>.v<N>"),
         (["conform", "till.Pay.v1", "--body", "{"], "the body: the body is no JSON"),
-        (["conform", "till.Pay.v1", "--body", "@missing.json"], "@missing.json: No such file or directory. Fix:"),
-        ([*CONFORM, "--undo", "till.Refund.v1"], "an undo is a command and a body. Fix: give both"),
+        (["conform", "till.Pay.v1", "--body", "@missing.json"], "@missing.json: No such file or directory"),
+        ([*CONFORM, "--undo", "till.Refund.v1"], "SAGA-6001 an undo is a command and a body"),
         ([*CONFORM, "--undo", "shop.Refund.v1", "--undo-body", "{}"], "undoes it itself"),
     ],
 )
 def test_what_went_wrong_and_what_to_do(saga: Type, arguments: list[str], said: str) -> None:
-    """One message with reason and fix, exit code 1, and no broker was asked."""
+    """One message with reason and fix, exit code 2, and no broker was asked."""
     done = saga(*arguments)
-    assert done.code == 1, done
+    assert done.code == 2, done
     assert said in " ".join(done.err.split())
     assert "Traceback" not in done.err

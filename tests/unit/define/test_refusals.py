@@ -34,7 +34,7 @@ TABLE: list[tuple[m.Body, str, str, str]] = [
     (m.undo_once, "charge.undo", "OnceRefund is at_most_once", "inbox, provider_key or probe"),
     (m.undo_reads, "charge.undo", "LookAtCharge is read_only", "no_undo"),
     (m.undo_class, "charge.undo", "RefundCharge is a class, not a command", "RefundCharge(...)"),
-    (m.undo_nothing, "charge.undo", "NoneType declares no service and effect", "@command"),
+    (m.undo_nothing, "charge", "says nothing about its undo", "no_undo("),
     (m.no_reason, "charge", "no_undo without a reason", "no_undo('why"),
     (m.no_undo_but_unknown, "charge", "has no undo, but says what to send", "remove unknown="),
     (m.step_only_reads, "quote", "QuoteCourier is read_only", "use s.read"),

@@ -175,7 +175,7 @@ class Process:
         self.clock = StoreClock(rig.clock)
         self.backlog = Backlog(settings)
         self.dispatches = Dispatches(rig.bus, rig.store, rig.clock, settings.dispatched_after_seconds)
-        starts = Starts(self.catalog, CountingIds(ids_from), settings.gateways)
+        starts = Starts(self.catalog, CountingIds(ids_from), settings)
         desk = Desk(starts, self.dispatches, self.clock, settings.gateways)
         self.handler = Handler(rig.store, self.cache, desk, self.dispatches, self.clock)
         self._rig = rig

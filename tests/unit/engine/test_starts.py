@@ -5,7 +5,10 @@ import pytest
 
 from saga import wire
 from saga.core.definition import When
+from saga.core.events import SagaStarted, decode
 from saga.core.expression import Present, Ref, ScalarType
+from saga.core.sampling import Sampling
+from saga.engine.settings import EngineSettings
 from saga.ports import StoredDefinition, Unavailable
 from tests.builders import plan, step
 from tests.unit.engine.rig import CALLER, CLIENT, Rig, heard, start_message
@@ -209,3 +212,15 @@ async def test_a_saga_that_ends_as_it_starts_says_both() -> None:
     assert heard(hop) == ["accepted", "ended completed"]
     assert hop.dispatches == []
     assert hop.opened == 0
+
+
+async def test_whether_a_saga_is_traced_is_recorded_and_sent() -> None:
+    """The decision stands in the history, and every command says it to its participant."""
+    rig = Rig(settings=EngineSettings(sampling=Sampling({"order": 0.0})))
+    process = await rig.process()
+    await process.hop(await rig.start())
+    [first] = await rig.store.history((await rig.row()).saga)
+    [started, *_] = decode(first.data)
+    assert isinstance(started, SagaStarted)
+    assert started.untraced
+    assert ((await rig.command()).traceparent or "").endswith("-00")

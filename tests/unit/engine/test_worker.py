@@ -181,7 +181,7 @@ async def test_a_defect_is_found_and_parked(rig: Rig, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Desk, "draft", draft)
     async with running(rig):
         await send_starts(rig, "o1", "o2", "o3", "o4")
-        await until(lambda: len(rig.store._parked) == 1 and len(rig.store._table.records) == 3)
+        await until(lambda: len(rig.store._parked.rows) == 1 and len(rig.store._table.records) == 3)
     assert waiting(rig) == 0
     [parked] = await rig.parked()
     assert (parked.reason, parked.message_id) == ("engine-defect", "start-o3")

@@ -5,5 +5,5 @@ select
 from sagas s
 left join definitions d on d.hash = s.definition
 where /* conditions */
-order by s.id desc
+order by /* order */ s.id desc
 limit $1;

@@ -4,8 +4,8 @@ import asyncpg
 import pytest
 
 from saga.adapters.postgres.connection import translated
-from saga.core.errors import SchemaMismatch, Unstorable
-from saga.ports import CommitUnknown, Unavailable
+from saga.core.errors import SchemaMismatch, StoreAway, Unstorable
+from saga.ports import CommitUnknown
 
 
 @pytest.mark.parametrize(
@@ -15,10 +15,10 @@ from saga.ports import CommitUnknown, Unavailable
         (asyncpg.NumericValueOutOfRangeError("too much"), Unstorable),
         (asyncpg.ProgramLimitExceededError("an index row"), Unstorable),
         (asyncpg.NotNullViolationError("nothing there"), Unstorable),
-        (asyncpg.UniqueViolationError("a race"), Unavailable),
-        (asyncpg.DeadlockDetectedError("a race"), Unavailable),
-        (asyncpg.DiskFullError("no room"), Unavailable),
-        (asyncpg.QueryCanceledError("too slow"), Unavailable),
+        (asyncpg.UniqueViolationError("a race"), StoreAway),
+        (asyncpg.DeadlockDetectedError("a race"), StoreAway),
+        (asyncpg.DiskFullError("no room"), StoreAway),
+        (asyncpg.QueryCanceledError("too slow"), StoreAway),
         (asyncpg.UndefinedTableError("no table"), SchemaMismatch),
         (asyncpg.AdminShutdownError("going down"), CommitUnknown),
         (asyncpg.ConnectionDoesNotExistError("gone"), CommitUnknown),

@@ -1,0 +1,114 @@
+"""Spans of the saga as a whole: its beginning, its turns and its end."""
+
+from typing import Final, assert_never
+
+from saga.core import events as e
+from saga.core.identity import span_id, trace_id
+from saga.core.messages import Kind
+from saga.core.spans import data as d
+from saga.core.spans.data import Attributes, Link
+from saga.core.spans.executions import close_all
+from saga.core.spans.ledger import SAGA, Ledger, Open, Trace
+
+ANCHOR: Final = "anchor"
+
+
+def started(ledger: Ledger, event: e.SagaStarted) -> None:
+    """The anchor, complete at once, and the saga's own span."""
+    attributes: Attributes = (
+        (d.SAGA_ID, event.saga),
+        (d.SAGA_NAME, event.name),
+        (d.SAGA_VERSION, event.definition_version),
+    )
+    if event.untraced:
+        attributes += ((d.SAGA_REBUILT, True),)
+    root, caller = trace_id(event.root), _context(event.traceparent)
+    ledger.book = Trace(
+        saga=event.saga,
+        root=root,
+        anchor=span_id(event.saga, 1, ledger.index, ANCHOR),
+        untraced=event.untraced,
+        attributes=attributes,
+        version=1,
+        now_ns=ledger.book.now_ns,
+        open={},
+        runs={},
+        executions={},
+    )
+    # Only a saga that was started by a step of ours begins inside its own trace; a caller's trace is another one.
+    inside = caller is not None and caller.trace == root
+    anchor = Open(
+        id=ledger.book.anchor,
+        parent=caller.span if inside and caller is not None else "",
+        name=f"{event.name} started",
+        start_ns=ledger.book.now_ns,
+        attributes=_described(ledger, event),
+        links=() if caller is None or inside else (caller,),
+    )
+    ledger.write(anchor, anchor.start_ns)
+    ledger.begin(SAGA, event.name, ())
+
+
+def _described(ledger: Ledger, event: e.SagaStarted) -> Attributes:
+    if not ledger.texts:
+        return ()
+    tags = tuple((d.SAGA_TAG + name, d.short(value)) for name, value in sorted(event.tags.items()))
+    return ((d.SAGA_KEY, d.short(event.start_key[2:])), *tags)
+
+
+def _context(traceparent: str | None) -> Link | None:
+    """Whoever started it. The wire has checked the form."""
+    if traceparent is None:
+        return None
+    _, trace, span, _ = traceparent.split("-")
+    return Link(trace, span, "started_by")
+
+
+def turned(ledger: Ledger, event: e.CompensationStarted | e.BlockFailed | e.DeadlinePassed) -> None:
+    """From here it goes another way."""
+    match event:
+        case e.CompensationStarted():
+            code = d.word(event.code or event.because)
+            ledger.fail(code)
+            for path in [place[1] for place in ledger.open if place[0] == "parked" and place[2] == Kind.ACTION]:
+                ledger.end(("parked", path, Kind.ACTION))
+            attributes: Attributes = ((d.SAGA_BECAUSE, d.word(event.because)), (d.OUTCOME, code))
+            if event.path:
+                attributes += ((d.STEP_NAME, event.path),)
+            if ledger.texts and event.message:
+                attributes += ((d.SAGA_MESSAGE, d.short(event.message)),)
+            ledger.moment("turn", "compensation started", attributes, links=ledger.about(event.path, Kind.ACTION))
+        case e.BlockFailed():
+            attributes = ((d.STEP_NAME, event.step), (d.OUTCOME, d.word(event.code)))
+            links = ledger.about(event.step, Kind.ACTION)
+            ledger.moment("turn", f"{event.path} takes the other way", attributes, links=links)
+        case e.DeadlinePassed():
+            ledger.moment("turn", "deadline passed", ())
+        case _:
+            assert_never(event)
+
+
+def ended(ledger: Ledger, event: e.SagaCompleted | e.SagaCompensated | e.SagaAbandoned) -> None:
+    """Whatever is open ends with the saga."""
+    close_all(ledger)
+    match event:
+        case e.SagaCompleted():
+            ledger.end(SAGA, ((d.SAGA_STATUS, "completed"),))
+        case e.SagaCompensated():
+            because = ledger.book.because
+            attributes: Attributes = ((d.SAGA_STATUS, "compensated"), (d.SAGA_BECAUSE, because))
+            ledger.end(SAGA, (*attributes, (d.ERROR_TYPE, because)), error=because)
+        case e.SagaAbandoned():
+            ledger.fail()
+            about = acted(ledger, event.actor, event.reason)
+            ledger.moment("operator", "operator abandon", about)
+            attributes = ((d.SAGA_STATUS, "abandoned"), (d.ERROR_TYPE, "abandoned"))
+            ledger.end(SAGA, attributes, error="abandoned")
+        case _:
+            assert_never(event)
+
+
+def acted(ledger: Ledger, actor: str | None, reason: str) -> Attributes:
+    """Who did something, and why if texts are wanted."""
+    who: Attributes = () if not actor else ((d.ACTOR, d.short(actor)),)
+    return (*who, (d.SAGA_REASON, d.short(reason))) if ledger.texts and reason else who

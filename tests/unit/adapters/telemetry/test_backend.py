@@ -1,0 +1,104 @@
+"""Sending spans to a backend that works, is away, is full, is slow, or does not like them."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from saga.adapters.telemetry.backend import SPANS_MAX, OtlpBackend
+from saga.core.errors import Unavailable
+from tests.otlp import Backend
+from tests.unit.adapters.telemetry.test_otlp import ROOT, SPAN
+
+PLAIN = msgspec.structs.replace(SPAN, kind=ROOT.kind)
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    """One that takes everything."""
+    with Backend() as found:
+        yield found
+
+
+async def test_spans_arrive(backend: Backend) -> None:
+    """As protobuf, with the headers a vendor asks for, over a connection that is kept."""
+    ours = OtlpBackend(backend.url, {"authorization": "Bearer x"})
+    await ours.export([ROOT])
+    await ours.export([PLAIN])
+    assert backend.spans() == [ROOT, PLAIN]
+    assert backend.headers[0]["authorization"] == "Bearer x"
+    assert backend.headers[0]["content-type"] == "application/x-protobuf"
+    await ours.close()
+
+
+async def test_many_spans_go_in_several_requests(backend: Backend) -> None:
+    """A request is bounded, however much there is to export."""
+    ours = OtlpBackend(backend.url + "/v1/traces", {})
+    await ours.export([ROOT] * (SPANS_MAX + 1))
+    assert len(backend.requests) == 2
+    await ours.close()
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
+async def test_a_backend_that_is_full_or_closed_is_unavailable(backend: Backend, status: int) -> None:
+    """Nothing is dropped: the same spans are taken when it is back."""
+    ours = OtlpBackend(backend.url, {})
+    backend.status = status
+    with pytest.raises(Unavailable, match=str(status)):
+        await ours.export([PLAIN])
+    backend.status = 200
+    await ours.export([PLAIN])
+    assert backend.spans() == [PLAIN]
+    await ours.close()
+
+
+async def test_a_backend_that_is_away_is_unavailable(backend: Backend) -> None:
+    """Also one that was there a moment ago; and it is found again at the same address."""
+    ours = OtlpBackend(backend.url, {})
+    await ours.export([ROOT])
+    port = backend.port
+    backend.__exit__()
+    with pytest.raises(Unavailable):
+        await ours.export([PLAIN])
+    with Backend(port) as again:
+        await ours.export([PLAIN])
+        assert again.spans() == [PLAIN]
+    await ours.close()
+
+
+async def test_a_slow_backend_does_not_hold_us(backend: Backend) -> None:
+    """Every request ends in time, and the next one is not held up by it."""
+    ours = OtlpBackend(backend.url, {}, timeout_seconds=0.2)
+    backend.delay_seconds = 60
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await ours.export([PLAIN])
+    backend.delay_seconds = 0
+    await ours.export([ROOT])
+    assert ROOT in backend.spans()
+    await ours.close()
+
+
+async def test_what_is_called_malformed_is_dropped_and_counted(backend: Backend) -> None:
+    """Sending it for ever would help nobody."""
+    ours = OtlpBackend(backend.url, {})
+    backend.status = 400
+    await ours.export([ROOT, PLAIN])
+    assert ours.rejected == 2
+    await ours.close()
+
+
+async def test_what_is_too_large_is_halved(backend: Backend) -> None:
+    """Down to the one span that no backend takes."""
+    ours = OtlpBackend(backend.url, {})
+    backend.status = 413
+    await ours.export([ROOT, PLAIN, ROOT])
+    assert ours.rejected == 3
+    await ours.close()
+
+
+@pytest.mark.parametrize("url", ["collector:4318", "grpc://collector:4317", "http://"])
+def test_an_address_that_is_none(url: str) -> None:
+    """It is said at once."""
+    with pytest.raises(ValueError, match="http"):
+        OtlpBackend(url, {})
