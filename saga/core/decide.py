@@ -5,7 +5,7 @@ from typing import cast
 
 import msgspec
 
-from saga.core import approvals, operate, waits
+from saga.core import decisions, operate, waits
 from saga.core import events as e
 from saga.core import inputs as i
 from saga.core.advance import advance
@@ -136,7 +136,7 @@ _RULES: dict[Rule, _Rule] = {
     Rule.RESUME: lambda plan, state, given: operate.on_resume(plan, state, cast("i.Resume", given)),
     Rule.RESOLVE: lambda plan, state, given: operate.on_resolve(plan, state, cast("i.Resolve", given)),
     Rule.TAKE_SIGNAL: lambda plan, state, given: waits.on_signal(plan, state, cast("i.SignalGiven", given)),
-    Rule.TAKE_DECISION: lambda plan, state, given: approvals.on_decision(plan, state, cast("i.DecisionGiven", given)),
+    Rule.TAKE_DECISION: lambda plan, state, given: decisions.on_decision(plan, state, cast("i.DecisionGiven", given)),
     Rule.HEAR_PARENT: lambda _, state, given: on_parent(state, cast("i.ParentAsks", given)),
     Rule.IGNORE: lambda _plan, _state, _given: (),
 }

@@ -6,12 +6,28 @@ from typing import assert_never
 
 import msgspec
 
-from saga.core import approvals, branches, executions, waits
+from saga.core import branches, executions, requests, waits
 from saga.core import events as e
 from saga.core.messages import Kind
 from saga.core.state import BlockMode, Execution, Order, ParentLink, Phase, SagaState, Waiting
 
 replace = msgspec.structs.replace
+
+_Phase = e.CompensationStarted | e.CancelRequested | e.DeadlinePassed
+_End = e.SagaCompleted | e.SagaCompensated | e.SagaAbandoned
+_Other = (
+    _Phase
+    | _End
+    | e.SagaStarted
+    | e.StepParked
+    | e.StepReleased
+    | e.ArmChosen
+    | e.BlockFailed
+    | e.BlockUndone
+    | e.SagaPaused
+    | e.SagaResumed
+    | e.ParentAsked
+)
 
 
 def fold(commits: Iterable[tuple[e.AnyEvent, ...]]) -> SagaState:
@@ -40,46 +56,32 @@ def next_commit(state: SagaState) -> SagaState:
     return replace(state, version=state.version + 1, index=0)
 
 
-def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:  # noqa: C901, PLR0912 - a closed match, a line a case
+def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:
     """The state after one more event of the current commit."""
     here = (state.version, state.index)
     state = replace(state, index=state.index + 1, events_count=state.events_count + 1)
+    if isinstance(event, executions.Sending):
+        return executions.sent(state, event, here)
+    if isinstance(event, executions.Answering):
+        return executions.answered(state, event, here)
+    if isinstance(event, waits.Waiting):
+        return waits.evolved(state, event)
+    if isinstance(event, branches.Branching):
+        return branches.evolved(state, event)
+    if isinstance(event, requests.Deciding):
+        return requests.evolved(state, event, here)
+    return _other(state, event, here)
+
+
+def _other(state: SagaState, event: _Other, here: Order) -> SagaState:  # noqa: C901 - a closed match, one line a case
     match event:
         case e.SagaStarted():
             raise ValueError(f"{state.saga} is started twice")
-        case e.CommandIssued() | e.AttemptEnded() | e.CommandRepeated() | e.DispatchDelayed() | e.DispatchConfirmed():
-            return executions.sent(state, event, here)
-        case (
-            e.StepSucceeded()
-            | e.StepFailed()
-            | e.StepExhausted()
-            | e.CompensationSucceeded()
-            | e.CompensationFailed()
-            | e.LateReply()
-            | e.ContradictoryReply()
-        ):
-            return executions.answered(state, event, here)
         case e.StepParked():
             return executions.parked(state, event)
         case e.StepReleased():
             released = executions.unparked(state, event.path, event.kind)
-            return approvals.asked_again(waits.begun_again(released, event.path), event.path)
-        case e.WaitStarted() | e.WaitEnded() | e.SignalReceived() | e.SignalConsumed():
-            return waits.evolved(state, event)
-        case e.BranchChosen() | e.MapStarted() | e.LoopTurned():
-            return branches.evolved(state, event)
-        case (
-            e.ApprovalRequested()
-            | e.ApprovalWaived()
-            | e.ApprovalDecided()
-            | e.ApprovalClosed()
-            | e.ApprovalEscalated()
-            | e.ApprovalReminded()
-            | e.PermitUsed()
-        ):
-            return approvals.evolved(state, event, here)
-        case e.ParentAsked():
-            return replace(state, asked_by=_parent(state, event, here))
+            return requests.asked_again(waits.begun_again(released, event.path), event.path)
         case e.ArmChosen():
             return replace(state, arms={**state.arms, event.path: event.taken})
         case e.BlockFailed():
@@ -90,6 +92,8 @@ def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:  # noqa: C901, PLR
             return replace(state, paused_at=event.at)
         case e.SagaResumed():
             return _resume(state, event)
+        case e.ParentAsked():
+            return replace(state, asked_by=_parent(state, event, here))
         case _:
             return _phase(state, event)
 
@@ -118,10 +122,6 @@ def begin(event: e.AnyEvent) -> SagaState:
         events_count=1,
         recorded_bytes=len(bytes(event.input)),
     )
-
-
-_Phase = e.CompensationStarted | e.CancelRequested | e.DeadlinePassed
-_End = e.SagaCompleted | e.SagaCompensated | e.SagaAbandoned
 
 
 def _phase(state: SagaState, event: _Phase | _End) -> SagaState:
@@ -170,9 +170,9 @@ def _resume(state: SagaState, event: e.SagaResumed) -> SagaState:
         for path, step in state.steps.items()
     }
     pending = {path: waits.moved(wait, paused_at, event.at) for path, wait in state.pending.items()}
-    requests = {path: approvals.moved(request, paused_at, event.at) for path, request in state.requests.items()}
+    asked = {path: requests.moved(request, paused_at, event.at) for path, request in state.requests.items()}
     deadline_at = state.deadline_at + (event.at - paused_at)
-    return replace(state, paused_at=None, deadline_at=deadline_at, steps=steps, pending=pending, requests=requests)
+    return replace(state, paused_at=None, deadline_at=deadline_at, steps=steps, pending=pending, requests=asked)
 
 
 def _parent(state: SagaState, event: e.ParentAsked, here: Order) -> ParentLink:

@@ -7,8 +7,9 @@ import pytest
 
 from saga.core import events as e
 from saga.core import inputs as i
-from saga.core.approvals import digest_of, objection
+from saga.core.approvals import digest_of
 from saga.core.blocks import REJECTED, Approval, Attempt, OnSilence, StepKind
+from saga.core.decisions import objection
 from saga.core.events import Choice
 from saga.core.expression import Compare, Literal, Object, Ref, ScalarType, Text
 from saga.core.outstanding import next_wake, waits
