@@ -160,8 +160,8 @@ class Operators:
 
     def _truth(self, key: str, plan: Plan, state: SagaState, path: str) -> "Seen":
         world = self._world
-        effect = plan.steps[path].command.effect
-        service = world.participants[plan.steps[path].command.service]
+        effect = plan.step(path).command.effect
+        service = world.participants[plan.step(path).command.service]
         happened = world.ledger.net(key) > 0 or effect is Effect.READ_ONLY
         quiet = world.now > world.drawn.heal_after_seconds + 60.0 and not any(o.frozen for o in world.orchestrators)
         return Seen(key, happened, quiet and world.broker.under_way[key] == 0 and key not in service.running)

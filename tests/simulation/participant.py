@@ -91,7 +91,7 @@ class Participant:
 
     def _template(self, command: CommandMessage) -> CommandTemplate:
         plan = self._world.plans[command.saga]
-        step = plan.steps[command.path]
+        step = plan.step(command.path)
         template = step.command if command.kind is Kind.ACTION else step.undo
         assert template is not None
         return template
@@ -118,7 +118,7 @@ class Participant:
     def _admit_undo(self, job: Job) -> None:
         command, row = job.command, self.inbox.row(job.command.key)
         action = self.inbox.row(command.undoes or "")
-        effect = self._world.plans[command.saga].steps[command.path].command.effect
+        effect = self._world.plans[command.saga].step(command.path).command.effect
         now = self._world.moment()
         admission = rules.admit_undo(command, job.effect, row, (action, effect), now)
         if isinstance(admission, rules.Probe):

@@ -90,12 +90,14 @@ class Workload(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=4 * POOL)
 def plan_number(number: int, patience: Patience) -> Plan:
     """The pool's definition of this number."""
-    data = canonical(_Author(Random(number), patience).definition(number))
+    data = canonical(Author(Random(number), patience).definition(number))
     return plan_of(decode(data), content_hash(data))
 
 
-class _Author:
+class Author:
     """Writes one definition that the build would accept."""
+
+    steps_most = STEPS_MOST
 
     def __init__(self, random: Random, patience: Patience) -> None:
         self._random = random
@@ -107,6 +109,8 @@ class _Author:
         """Steps whose reply is there for certain at this place."""
         self._reads = {"input.id": "str", "input.n": "int"}
         self._blocks = 0
+        self._prefix = ""
+        """Of the names in an item or a turn."""
 
     def definition(self, number: int) -> Definition:
         random = self._random
@@ -128,21 +132,28 @@ class _Author:
         )
 
     def _sequence(self, length: int, depth: int) -> list[Block]:
-        return [self._block(depth) for _ in range(length) if len(self._steps) < STEPS_MOST] or [self._plain()]
+        found: list[Block] = []
+        for _ in range(length):
+            if len(self._steps) < self.steps_most:
+                found += self._block(depth)
+        return found or [self._plain()]
 
-    def _block(self, depth: int) -> Block:
+    def _block(self, depth: int) -> list[Block]:
         kind = self._random.random()
         if depth >= 2 or kind < 0.72:
-            return self._plain()
-        return self._when(depth) if kind < 0.84 else self._attempt(depth)
+            return [self._plain()]
+        return [self._when(depth) if kind < 0.84 else self._attempt(depth)]
+
+    def _name(self, letter: str) -> str:
+        self._blocks += 1
+        return f"{self._prefix}{letter}{self._blocks}"
 
     def _plain(self) -> Step:
         return self._step(StepKind.READ if self._random.random() < 0.15 else StepKind.COMPENSATABLE)
 
     def _after_pivot(self) -> Block:
         if self._random.random() < 0.15:
-            self._blocks += 1
-            return When(path=f"w{self._blocks}", condition=self._condition(), then=(self._hidden(StepKind.RETRYABLE),))
+            return When(path=self._name("w"), condition=self._condition(), then=(self._hidden(StepKind.RETRYABLE),))
         return self._step(self._random.choice((StepKind.RETRYABLE, StepKind.RETRYABLE, StepKind.READ)))
 
     def _hidden(self, kind: StepKind) -> Step:
@@ -152,8 +163,7 @@ class _Author:
         return step
 
     def _when(self, depth: int) -> When:
-        self._blocks += 1
-        path = f"w{self._blocks}"
+        path = self._name("w")
         condition = self._condition()
         visible = list(self._visible)
         then = self._sequence(self._random.choice((1, 1, 2)), depth + 1)
@@ -163,8 +173,7 @@ class _Author:
         return When(path=path, condition=condition, then=tuple(then), otherwise=tuple(otherwise))
 
     def _attempt(self, depth: int) -> Attempt:
-        self._blocks += 1
-        path = f"a{self._blocks}"
+        path = self._name("a")
         visible = list(self._visible)
         body = self._sequence(self._random.choice((1, 2, 2, 3)), depth + 1)
         self._visible = list(visible)
@@ -186,14 +195,14 @@ class _Author:
 
     def _step(self, kind: StepKind) -> Step:
         random = self._random
-        path = f"s{len(self._steps)}"
+        path = f"{self._prefix}s{len(self._steps)}"
         service = random.choice(SERVICES)
         effect = Effect.READ_ONLY if kind is StepKind.READ else random.choice(EFFECTS)
         forward = kind in (StepKind.PIVOT, StepKind.RETRYABLE)
         failures = () if kind is StepKind.RETRYABLE and random.random() < 0.8 else FAILURES
         remembers = timedelta(days=random.choice((8, 30)))
         body: dict[str, Expression] = {"order": ORDER, **self._maybe_reply()}
-        command = _command(service, f"Do{path}", effect, remembers, failures=failures, body=body)
+        command = _command(service, f"Do{len(self._steps)}", effect, remembers, failures=failures, body=body)
         undoable = kind is StepKind.COMPENSATABLE and random.random() < 0.92
         undo, undo_unknown = self._undo(path, service, remembers) if undoable else (None, None)
         step = Step(
@@ -223,13 +232,15 @@ class _Author:
         way = self._random.random()
         if way < 0.3:
             self._reads[f"{path}.id"] = "str"
-            unknown = _command(service, f"Undo{path}", effect, remembers, body={**body, "id": Literal(_NULL)})
-            return _command(service, f"Undo{path}", effect, remembers, body={**body, "id": own}), unknown
+            unknown = _command(
+                service, f"Undo{len(self._steps)}", effect, remembers, body={**body, "id": Literal(_NULL)}
+            )
+            return _command(service, f"Undo{len(self._steps)}", effect, remembers, body={**body, "id": own}), unknown
         if way < 0.5:
             body["id"] = Coalesce((own, Literal(msgspec.Raw(b'"none"'))))
         elif way < 0.7:
             body |= self._maybe_reply()
-        return _command(service, f"Undo{path}", effect, remembers, body=body), None
+        return _command(service, f"Undo{len(self._steps)}", effect, remembers, body=body), None
 
     def _retry(self, *, forward: bool) -> RetryPolicy:
         attempts = None if forward or self._patient else self._random.choice((None, 2, 3, 5))

@@ -20,12 +20,16 @@ from tests.simulation.faults import Faults, Regime, draw, healed
 from tests.simulation.ledger import Ledger
 from tests.simulation.operators import Operators
 from tests.simulation.orchestrator import Orchestrator
+from tests.simulation.outsiders import Outsiders
 from tests.simulation.participant import Participant
 from tests.simulation.store import Store
+from tests.simulation.structures import draw_structured
 from tests.simulation.violation import Crash, Violation
 from tests.simulation.workload import SERVICES, Workload
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+STRUCTURED_FROM = 10_000_000
+"""Seeds from here on draw definitions of every construct; those below draw steps, conditions and attempts."""
 EVENTS_MAX = 20_000
 """Of the heap: a run that needs more does not come to rest."""
 REST_WITHIN_SECONDS = 120 * 86_400.0
@@ -63,7 +67,10 @@ class World:
         self._held: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._sequence = 0
         self._digest = hashlib.blake2b(digest_size=16)
-        self.workload = Workload.draw(self.random, self.faults) if workload is None else workload
+        self.structured = workload is None and seed >= STRUCTURED_FROM
+        if workload is None:
+            workload = (draw_structured if self.structured else Workload.draw)(self.random, self.faults)
+        self.workload = workload
         self.plans: dict[str, Plan] = {}
         """Of every saga a command was ever sent for."""
         self.ghosts: list[CommandMessage] = []
@@ -77,6 +84,7 @@ class World:
         self.orchestrators = [Orchestrator(self, f"orchestrator-{number}") for number in range(count)]
         self.callers = Callers(self)
         self.operators = Operators(self)
+        self.outsiders = Outsiders(self)
 
     # ----------------------------------------------------------------------------------------------------- time
 
@@ -132,6 +140,7 @@ class World:
         self.broker.begin()
         self.callers.begin()
         self.operators.begin()
+        self.outsiders.begin()
         for participant in self.participants.values():
             participant.begin()
         dead = self.drawn.regime is Regime.DEAD_SERVICE

@@ -12,6 +12,7 @@ from tests.simulation.checkers import (
     completed,
     elapsed,
     fold,
+    forward,
     gapless,
     liveness,
     once,
@@ -24,6 +25,7 @@ from tests.simulation.checkers import (
     waiting,
     wire,
 )
+from tests.simulation.checkers.people import People
 from tests.simulation.checkers.seen import note
 from tests.simulation.checkers.shadow import Shadow
 from tests.simulation.ledger import Entry
@@ -39,6 +41,7 @@ class Checkers:
     def __init__(self, world: "World") -> None:
         self.world = world
         self.shadows: dict[str, Shadow] = {}
+        self.people: dict[str, People] = {}
 
     def on_commit(self, row: Row, commit: Commit) -> None:
         """A commit was appended."""
@@ -51,11 +54,18 @@ class Checkers:
         screened.on_commit(self.world, commit)
         timers.on_commit(self.world, row, commit)
         elapsed.on_commit(self.world, row, commit, shadow)
-        order.on_commit(row, commit, shadow)
+        order.on_commit(commit, shadow)
+        forward.on_commit(commit, shadow)
         pivot.on_commit(commit, shadow)
+        self._people(row).on_commit(self.world, row, commit, shadow)
         shadow.take(commit)
         compensated.on_commit(self.world, row, shadow, commit)
         waiting.on_commit(row, commit)
+
+    def _people(self, row: Row) -> People:
+        if row.saga not in self.people:
+            self.people[row.saga] = People()
+        return self.people[row.saga]
 
     def on_publish(self, plan: Plan, state: SagaState, message: CommandMessage) -> None:
         """A command is about to leave, of a state its sender believes in."""

@@ -45,7 +45,7 @@ def _books(world: "World", row: Row, shadow: Shadow) -> None:
 
 
 def _stands(world: "World", entry: Entry, shadow: Shadow) -> None:
-    step = shadow.plan.steps[entry.path]
+    step = shadow.plan.step(entry.path)
     if entry.net and step.kind == "compensatable" and step.undo is not None:
         raise Violation("S9", f"compensated, but {entry.path} stands under key {entry.key} at {world.now:.1f}s")
     if entry.net and step.kind == "pivot":

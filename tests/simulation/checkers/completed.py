@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from saga.contract import Effect
 from saga.core import events as e
-from saga.core.blocks import Attempt, Block, Step, When, children, steps_of
+from saga.core.address import TOP, Address, inside, instance
+from saga.core.blocks import Attempt, Block, Each, Parallel, Repeat, Step, When, children
 from tests.simulation.checkers.shadow import Shadow
 from tests.simulation.store import Row
 from tests.simulation.violation import Violation
@@ -19,15 +20,16 @@ def at_end(world: "World", row: Row, shadow: Shadow) -> None:
     if shadow.ended is not e.SagaCompleted:
         return
     net = _net(world, row)
-    for step in _way(shadow, row.plan.definition.blocks):
+    way = dict(_way(shadow, row.plan.definition.blocks, TOP))
+    for path, step in way.items():
         effect = 0 if step.command.effect is Effect.READ_ONLY else 1
-        if net.get(step.path, 0) != effect:
-            raise Violation("S8", f"completed, but {step.path} has the effect {net.get(step.path, 0)}")
-        if step.path in shadow.undone:
-            raise Violation("S8", f"completed, but {step.path} was undone")
-    for step in _given_up(shadow, row.plan.definition.blocks):
-        if step.undo is not None and net.get(step.path, 0):
-            raise Violation("S8", f"completed another way, but {step.path} of the block that failed stands")
+        if net.get(path, 0) != effect:
+            raise Violation("S8", f"completed, but {path} has the effect {net.get(path, 0)}")
+        if path in shadow.undone:
+            raise Violation("S8", f"completed, but {path} was undone")
+    for path in shadow.acts.keys() - way.keys():
+        if row.plan.step(path).undo is not None and net.get(path, 0):
+            raise Violation("S8", f"completed another way, but {path}, which it gave up, stands")
 
 
 def _net(world: "World", row: Row) -> dict[str, int]:
@@ -38,29 +40,30 @@ def _net(world: "World", row: Row) -> dict[str, int]:
     return net
 
 
-def _way(shadow: Shadow, blocks: tuple[Block, ...]) -> Iterator[Step]:
+def _way(shadow: Shadow, blocks: tuple[Block, ...], at: Address) -> Iterator[tuple[str, Step]]:
+    """Every step that had to take effect, by its instance path."""
     for block in blocks:
-        match block:
-            case Step():
-                yield block
-            case When():
-                yield from _way(shadow, block.then if shadow.arms[block.path] else block.otherwise)
-            case Attempt():
-                yield from _way(shadow, block.otherwise if block.path in shadow.blocks else block.body)
-            case _:
-                for inner in children(block):
-                    yield from _way(shadow, inner)
+        if isinstance(block, Step):
+            yield instance(block.path, at), block
+        else:
+            for sequence, around in _taken(shadow, block, at):
+                yield from _way(shadow, sequence, around)
 
 
-def _given_up(shadow: Shadow, blocks: tuple[Block, ...]) -> Iterator[Step]:
-    for block in blocks:
-        match block:
-            case When():
-                yield from _given_up(shadow, block.then + block.otherwise)
-            case Attempt():
-                if block.path in shadow.blocks:
-                    yield from steps_of(block.body)
-                yield from _given_up(shadow, block.body + block.otherwise)
-            case _:
-                for inner in children(block):
-                    yield from _given_up(shadow, inner)
+def _taken(shadow: Shadow, block: Block, at: Address) -> list[tuple[tuple[Block, ...], Address]]:
+    here = instance(block.path, at)
+    match block:
+        case When():
+            return [(block.then if shadow.arms[here] else block.otherwise, at)]
+        case Attempt():
+            return [(block.otherwise if here in shadow.blocks else block.body, at)]
+        case Parallel():
+            won = shadow.chosen.get(here)
+            return [(b.body, at) for b in block.branches if won is None or instance(b.path, at) == won]
+        case Each():
+            return [(block.body, inside(block.path, at, f"[{index}]")) for index in range(shadow.items[here])]
+        case Repeat():
+            turns = range(1, shadow.turns[here] + 1)
+            return [(block.body, inside(block.path, at, f"#{number}")) for number in turns]
+        case _:
+            return [(sequence, at) for sequence in children(block)]

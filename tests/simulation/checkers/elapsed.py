@@ -38,17 +38,18 @@ def _attempt(world: "World", row: Row, event: e.AttemptEnded, shadow: Shadow) ->
     execution = step.action if event.kind is Kind.ACTION or step.undo is None else step.undo
     if not world.drawn.skew_seconds:
         what = f"attempt {event.attempt} of {event.path}"
-        _at_least(row, event.at, execution.sent_at, row.plan.steps[event.path].timeout, what)
+        _at_least(row, event.at, execution.sent_at, row.plan.step(event.path).timeout, what)
 
 
 def _at_least(row: Row, until: datetime, since: datetime, length: timedelta, what: str) -> None:
     """So long must have passed, the pauses not counted."""
-    passed = until - since - _paused(row, since, until)
+    passed = until - since - paused(row, since, until)
     if passed + TOLERANCE < length:
         raise Violation("I1", f"{what} ended after {passed} instead of {length}")
 
 
-def _paused(row: Row, since: datetime, until: datetime) -> timedelta:
+def paused(row: Row, since: datetime, until: datetime) -> timedelta:
+    """How long the saga was paused between two moments, by the commits before the last."""
     total, paused_at = timedelta(0), None
     for commit in row.commits[:-1]:
         for event in commit.events:

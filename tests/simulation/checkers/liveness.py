@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from saga.contract import Effect
+from saga.core.address import template
 from saga.core.events import ParkCode
 from saga.core.outstanding import waits
 from tests.simulation.checkers.shadow import Shadow
@@ -26,7 +27,7 @@ def at_end(world: "World", row: Row, shadow: Shadow) -> None:
         return
     reasons = waits(row.plan, state)
     on_the_dead = any(
-        row.plan.steps[wait.path].command.service == "beta" for wait in reasons if wait.path in row.plan.steps
+        row.plan.step(wait.path).command.service == "beta" for wait in reasons if template(wait.path) in row.plan.steps
     )
     if world.drawn.regime is Regime.DEAD_SERVICE and (on_the_dead or state.paused_at is not None):
         world.marks["waits for a dead service"] += 1
@@ -43,7 +44,7 @@ def at_end(world: "World", row: Row, shadow: Shadow) -> None:
 def _explain(world: "World", row: Row, path: str, code: ParkCode) -> None:
     if code in NEVER and not (code is ParkCode.KEY_REUSED and world.drawn.other_bytes):
         raise Violation("L1", f"{path} is parked as {code}, though every participant keeps the contract")
-    step = row.plan.steps.get(path)
+    step = row.plan.steps.get(template(path))
     doubtful = step is None or step.command.effect in (Effect.AT_MOST_ONCE, Effect.PROBE)
     if code is ParkCode.IN_DOUBT and not (doubtful or world.drawn.cannot_tell):
         raise Violation("L1", f"{path} is in doubt although its effect is {step.command.effect if step else ''}")

@@ -1,5 +1,6 @@
 """A saga's story told again from its events alone, in the plainest way: what the checkers compare the core with."""
 
+import copy
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -47,6 +48,10 @@ class Shadow:
         """Parked steps where the question is whether the action happened."""
         self.blocks: dict[str, str] = {}
         self.arms: dict[str, bool] = {}
+        self.items: dict[str, int] = {}
+        self.turns: dict[str, int] = {}
+        """The last turn that is through."""
+        self.chosen: dict[str, str] = {}
         self.compensating = False
         self.paused = False
         self.ended: type[e.Event] | None = None
@@ -58,6 +63,15 @@ class Shadow:
         """Attempt id: idempotency key."""
         self.quiet_versions: set[int] = set()
         """Versions at which nothing may be sent."""
+
+    def fork(self) -> "Shadow":
+        """A shadow that may run ahead of this one."""
+        ahead = copy.copy(self)
+        ahead.acts = {path: copy.copy(act) for path, act in self.acts.items()}
+        ahead.undos = {path: copy.copy(undo) for path, undo in self.undos.items()}
+        for name in ("undone", "parked", "doubts", "blocks", "arms", "items", "turns", "chosen", "bodies", "messages"):
+            setattr(ahead, name, copy.copy(getattr(self, name)))
+        return ahead
 
     def take(self, commit: Commit) -> None:
         """One commit more."""
@@ -86,7 +100,7 @@ class Shadow:
             case _:
                 self._standing(event)
 
-    def _standing(self, event: e.AnyEvent) -> None:
+    def _standing(self, event: e.AnyEvent) -> None:  # noqa: C901 - a closed match, one line a case
         match event:
             case e.StepParked():
                 self.parked[event.path] = event.kind
@@ -102,6 +116,13 @@ class Shadow:
                 self.blocks[event.path] = "undoing"
             case e.BlockUndone():
                 self.blocks[event.path] = "otherwise"
+            case e.BranchChosen():
+                self.chosen[event.path] = event.branch
+                self.blocks |= dict.fromkeys(event.others, "undoing")
+            case e.MapStarted():
+                self.items[event.path] = len(event.items)
+            case e.LoopTurned():
+                self.turns[event.path] = event.turn
             case _:
                 self._phase(event)
 
@@ -154,17 +175,15 @@ class Shadow:
 
     # ------------------------------------------------------------------------------------------------ questions
 
-    def to_undo(self, paths: "set[str] | None" = None) -> list[str]:
-        """What must be undone now, first one first: unfinished ones, newest issue first; then newest success first."""
-        wanted: list[tuple[int, int, str]] = []
+    def to_undo(self) -> list[str]:
+        """What must be undone once it is its turn."""
+        wanted: list[str] = []
         for path, act in self.acts.items():
-            step = self.plan.steps[path]
-            if paths is not None and path not in paths:
-                continue
+            step = self.plan.step(path)
             if step.undo is None or step.kind != "compensatable" or act.outcome == "failed" or path in self.undone:
                 continue
-            wanted.append((1, act.issued, path) if act.outcome is None else (0, act.settled, path))
-        return [path for _, _, path in sorted(wanted, reverse=True)]
+            wanted.append(path)
+        return wanted
 
     def pivot(self) -> str:
         """`not issued`, `undecided`, `passed` or `failed`."""
