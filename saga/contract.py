@@ -12,6 +12,8 @@ from typing import TypeVar as ClassicTypeVar
 import msgspec
 from typing_extensions import TypeVar
 
+ENGINE_SERVICE = "saga"
+"""The engine itself answers commands under this name: those that start and undo child sagas."""
 NAME_CHARACTERS_MAX = 64
 VERSION_MAX = 9_999
 REMEMBERS_DEFAULT = timedelta(days=30)
@@ -191,6 +193,11 @@ def command(
 
     def mark(cls: type[T]) -> type[T]:
         reply, refusals = _parameters(cls)
+        if service == ENGINE_SERVICE:
+            raise TypeError(
+                f"{cls.__name__}: the service name {service!r} is the engine's own. "
+                "Fix: name the service that answers; another saga is called with s.child(...)"
+            )
         _check_names(cls.__name__, (service, *(kind.__name__ for kind in (reply, *refusals))), version, remembers)
         if "__post_init__" in cls.__dict__:
             raise TypeError(

@@ -3,20 +3,34 @@ it is a compensation. So retries, duplicates, late answers, dispatch and traces 
 """
 
 from datetime import timedelta
+from enum import StrEnum
 
 import msgspec
 
+from saga.contract import ENGINE_SERVICE
 from saga.core import events as e
 from saga.core.inputs import ParentAsks
 from saga.core.messages import Kind, Outcome, RefusedCode, ReplyEffect
 from saga.core.state import ParentLink, Phase, SagaState
 
-SERVICE = "saga"
+SERVICE = ENGINE_SERVICE
 """The service that child commands go to: reserved."""
 COMPENSATED = "compensated"
 """The one declared refusal of a child: it was undone by itself, so nothing of it stands."""
 REMEMBERS = timedelta(days=36_500)
 """A store never forgets a saga."""
+
+TIMEOUT = timedelta(days=3_650)
+"""Of asking a child: it takes as long as it takes, and is asked again only when its start was not delivered."""
+
+
+class OnRunning(StrEnum):
+    """What the undo of a child does with one that has not ended; the body of the undo is `{"running": ...}`."""
+
+    CANCEL = "cancel"
+    """It is cancelled: it undoes what it did."""
+    WAIT = "wait"
+    """It goes on to its end, and is undone then."""
 
 
 class Answer(msgspec.Struct, frozen=True):

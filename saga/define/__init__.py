@@ -6,13 +6,18 @@ from types import ModuleType
 from typing import Any
 
 from saga.core.errors import DefinitionError, Problem
-from saga.define.definition import DEADLINE_DEFAULT, Definition, define
+from saga.define.branching import Branches
+from saga.define.built import Definition
+from saga.define.definition import DEADLINE_DEFAULT, define
 from saga.define.diagram import mermaid
 from saga.define.explain import explain, explain_data
 from saga.define.lint import lint
+from saga.define.people import Approved
 from saga.define.placeholder import PlaceholderMisuse
-from saga.define.saga import Otherwise, Saga
+from saga.define.saga import Saga
+from saga.define.structure import Otherwise, Turn
 from saga.define.words import (
+    Escalate,
     On,
     Retry,
     all_of,
@@ -28,14 +33,18 @@ from saga.define.words import (
 )
 
 __all__ = [
+    "Approved",
+    "Branches",
     "Definition",
     "DefinitionError",
+    "Escalate",
     "On",
     "Otherwise",
     "PlaceholderMisuse",
     "Problem",
     "Retry",
     "Saga",
+    "Turn",
     "all_of",
     "any_of",
     "coalesce",

@@ -1,39 +1,72 @@
-"""The tree while it is written: scopes, what stands in them, and what may be seen from where."""
+"""The tree while it is written: scopes, what stands in them, and what may be seen from where.
 
+A scope is one sequence; a fork is a block that holds scopes. What a reader may expect of a reply depends only on the
+forks between the two: those around the reply that are not around the reader.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from saga.core.definition import Attempt, Block, Step, StepKind, When
-from saga.core.expression import Expression
+from saga.contract import Contract
+from saga.core.definition import Approval, Await, Block, Sleep, Step, StepKind
 
 
-class Arm(StrEnum):
-    """Which part of a block a scope is."""
+class Shape(StrEnum):
+    """What a fork does with its scopes."""
 
-    ROOT = "root"
-    FIRST = "first"
-    """Then, or the body of an attempt."""
-    OTHERWISE = "otherwise"
+    WHEN = "when"
+    ATTEMPT = "attempt"
+    ALL = "parallel"
+    ANY = "parallel-any"
+    EACH = "each"
+    REPEAT = "repeat"
+    WITHIN = "within"
+    LATE = "late"
+    """A wait that may go on without what it waited for."""
 
 
 class Visibility(StrEnum):
-    """What one place may expect of a step's reply."""
+    """What one place may expect of a reply; from the best to the worst."""
 
     SURE = "sure"
     MAYBE = "maybe"
-    """The step stands in a block that may not have been taken, or was undone."""
+    """The block around it may not have been taken, or was undone."""
+    INSIDE = "inside"
+    """There is one for every item."""
+    BESIDE = "beside"
+    """It belongs to a branch that runs at the same time."""
     NEVER = "never"
-    """The step stands in the other arm of the same block."""
+    """It belongs to the other arm of the same block."""
+
+
+_WORST_LAST = tuple(Visibility)
+_BEHIND = {
+    Shape.WHEN: Visibility.MAYBE,
+    Shape.ATTEMPT: Visibility.MAYBE,
+    Shape.ANY: Visibility.MAYBE,
+    Shape.LATE: Visibility.MAYBE,
+    Shape.EACH: Visibility.INSIDE,
+    Shape.ALL: Visibility.SURE,
+    Shape.REPEAT: Visibility.SURE,
+    Shape.WITHIN: Visibility.SURE,
+}
+"""What is seen from behind a fork of something in it."""
+_SIDE_BY_SIDE = (Shape.ALL, Shape.ANY)
+_ARMS = (Shape.WHEN, Shape.ATTEMPT)
 
 
 @dataclass(eq=False)
 class Scope:
     """A sequence of blocks."""
 
-    arm: Arm
+    name: str = "body"
+    """What it is to its fork: `block`, `otherwise`, `branch 'mailbox'`."""
     parent: "Scope | None" = None
     fork: "Fork | None" = None
-    blocks: "list[Step | Fork]" = field(default_factory=list)
+    prefix: str = ""
+    """In front of the names in it: `seats/`."""
+    blocks: "list[Written]" = field(default_factory=list)
     open: bool = True
 
     def chain(self) -> "list[Scope]":
@@ -44,69 +77,103 @@ class Scope:
         """The pivot that stands before the end of this scope on every way here, if one does."""
         for scope in self.chain():
             for block in scope.blocks:
-                if isinstance(block, Step):
-                    if block.kind is StepKind.PIVOT:
-                        return block.path
-                elif not block.is_open() and (inner := block.pivot()):
-                    return inner
+                if not (isinstance(block, Fork) and block.is_open()) and (found := pivot_in(block)):
+                    return found
         return None
+
+    def catches(self, reason: str) -> bool:
+        """Whether the body of an attempt that reacts to this reason is around."""
+        return any(s.fork and [s] == s.fork.scopes[:1] and reason in s.fork.on for s in self.chain())
+
+
+@dataclass(eq=False)
+class Asked:
+    """An approval: which step sends what was approved is known only later."""
+
+    path: str
+    contract: Contract | None
+    """Of the command it is about; None for a gate."""
+    scope: Scope
+    make: Callable[[str | None], Approval]
+    """The block, once the step that it guards is known."""
+    sent_by: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False)
 class Fork:
-    """A `when` or an `attempt`."""
+    """A block with sequences in it."""
 
     path: str
-    first: Scope
-    condition: Expression | None = None
-    """Of a `when`; an attempt has none."""
+    shape: Shape
+    make: Callable[[tuple[tuple[Block, ...], ...]], Block]
+    """The block, from its finished sequences."""
     on: tuple[str, ...] = ()
-    second: Scope | None = None
+    """The reasons an attempt reacts to."""
+    scopes: list[Scope] = field(default_factory=list)
+    written: bool = False
+    """Whether the word that opened it is over."""
 
     def is_open(self) -> bool:
         """Whether it is still being written."""
-        return self.first.open or (self.second is not None and self.second.open)
+        return not self.written or any(scope.open for scope in self.scopes)
 
-    def pivot(self) -> str | None:
-        """A pivot in one of the arms."""
-        for scope in (self.first, self.second):
-            for block in scope.blocks if scope else ():
-                found = block.pivot() if isinstance(block, Fork) else _pivot_path(block)
-                if found:
-                    return found
-        return None
+    def is_complete(self, arms: list[Scope]) -> bool:
+        """Whether whichever way a run takes, it goes through one of these arms."""
+        if self.shape in _ARMS:
+            return len(self.scopes) == 2 and all(scope in arms for scope in self.scopes)
+        return self.shape is Shape.ANY and all(scope in arms for scope in self.scopes)
 
 
-def _pivot_path(step: Step) -> str | None:
-    return step.path if step.kind is StepKind.PIVOT else None
+Written = Step | Sleep | Await | Asked | Fork
 
 
-def visibility(home: Scope, reader: Scope) -> tuple[Visibility, str]:
-    """What a reader in one scope may expect of a step in another, and the block that is the reason."""
+def pivot_in(block: Written) -> str | None:
+    """The first pivot in a block."""
+    match block:
+        case Step():
+            return block.path if block.kind is StepKind.PIVOT else None
+        case Fork():
+            return next((found for scope in block.scopes for b in scope.blocks if (found := pivot_in(b))), None)
+        case _:
+            return None
+
+
+def visibility(home: Scope, reader: Scope) -> tuple[Visibility, "Fork | None"]:
+    """What a reader in one scope may expect of a reply in another, and the block that is the reason."""
     around = reader.chain()
+    worst: tuple[Visibility, Fork | None] = (Visibility.SURE, None)
     for scope in home.chain():
-        if scope in around or scope.fork is None:
+        fork = scope.fork
+        if scope in around or fork is None:
             continue
-        if any(other.fork is scope.fork for other in around):
-            return Visibility.NEVER, scope.fork.path
-        return Visibility.MAYBE, scope.fork.path
-    return Visibility.SURE, ""
+        seen = _BEHIND[fork.shape]
+        if any(other.fork is fork for other in around):
+            seen = Visibility.BESIDE if fork.shape in _SIDE_BY_SIDE else Visibility.NEVER
+        if _WORST_LAST.index(seen) > _WORST_LAST.index(worst[0]):
+            worst = (seen, fork)
+    return worst
 
 
 def covers(homes: list[Scope], reader: Scope) -> bool:
-    """Whether one of these places is always reached before the reader: both arms of one block are among them."""
-    reached = [scope for scope in homes if visibility(scope, reader)[0] is not Visibility.NEVER]
-    if any(visibility(scope, reader)[0] is Visibility.SURE for scope in reached):
+    """Whether one of these places is always reached before the reader: every arm of one block is among them."""
+    reached = [home for home in homes if visibility(home, reader)[0] in (Visibility.SURE, Visibility.MAYBE)]
+    if any(visibility(home, reader)[0] is Visibility.SURE for home in reached):
         return True
-    for scope in reached:
-        fork, parent = scope.fork, scope.parent
+    for home in reached:
+        fork, parent = home.fork, home.parent
         if fork is None or parent is None:
             continue
-        if {other.arm for other in reached if other.fork is fork} == {Arm.FIRST, Arm.OTHERWISE}:
+        if _BEHIND[fork.shape] is Visibility.SURE or fork.is_complete(reached):
             rest = [other for other in reached if other.fork is not fork]
             if covers([*rest, parent], reader):
                 return True
     return False
+
+
+def eaches_between(home: Scope, reader: Scope) -> list[Scope]:
+    """The bodies of `each` blocks around a reply that are not around the reader, outermost first."""
+    around = reader.chain()
+    return [s for s in home.chain() if s.fork and s.fork.shape is Shape.EACH and s not in around]
 
 
 def freeze(scope: Scope) -> tuple[Block, ...]:
@@ -114,10 +181,11 @@ def freeze(scope: Scope) -> tuple[Block, ...]:
     return tuple(_frozen(block) for block in scope.blocks)
 
 
-def _frozen(block: Step | Fork) -> Block:
-    if isinstance(block, Step):
-        return block
-    otherwise = freeze(block.second) if block.second else ()
-    if block.condition is None:
-        return Attempt(path=block.path, on=block.on, body=freeze(block.first), otherwise=otherwise)
-    return When(path=block.path, condition=block.condition, then=freeze(block.first), otherwise=otherwise)
+def _frozen(block: Written) -> Block:
+    match block:
+        case Fork():
+            return block.make(tuple(freeze(scope) for scope in block.scopes))
+        case Asked():
+            return block.make(block.sent_by[0] if block.sent_by else None)
+        case _:
+            return block

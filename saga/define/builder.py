@@ -7,14 +7,15 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from saga.core.definition import DEPTH_MAX, NAME_CHARACTERS_MAX, OnExhausted, Step, StepKind
-from saga.core.errors import Problem
+from saga.core.definition import DEPTH_MAX, NAME_CHARACTERS_MAX, PATH_CHARACTERS_MAX, OnExhausted, Step
 from saga.core.expression import Expression
-from saga.define.blocks import Arm, Fork, Scope
-from saga.define.commands import contract_at, template
+from saga.define.blocks import Fork, Scope, Shape, Written
+from saga.define.built import Definition
+from saga.define.commands import asked_with, contract_at, template
 from saga.define.operations import operation
 from saga.define.placeholder import Placeholder, PlaceholderMisuse, Source, show
-from saga.define.recorded import INPUT, Site
+from saga.define.positions import check_position
+from saga.define.recorded import INPUT, SIGNAL, Site
 from saga.define.times import Times, retry_policy, within
 from saga.define.values import Values
 
@@ -22,20 +23,27 @@ E = TypeVar("E", bound=StrEnum)
 
 NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_-]{{0,{NAME_CHARACTERS_MAX - 1}}}")
 NAME_FIX = f"a letter, then letters, digits, '-' and '_', at most {NAME_CHARACTERS_MAX}"
+INDEX_CHARACTERS_MAX = len("[999]")
+"""What an item or a turn adds to a path when the saga runs."""
+_RESERVED = {INPUT: "means the saga's input", SIGNAL: "means the signal that a wait looks at"}
 
 
 class Builder:
     """One build of one definition."""
 
-    def __init__(self, deadline: timedelta) -> None:
+    def __init__(self, name: str, deadline: timedelta) -> None:
+        self.name = name
         self.deadline = deadline
-        self.root = Scope(Arm.ROOT)
+        self.root = Scope()
         self.scope = self.root
         self.values = Values(operation)
         self.key: Expression | None = None
         self.requester: Expression | None = None
         self.tags: dict[str, Expression] = {}
-        self._names: set[str] = {INPUT}
+        self.children: list[Definition[Any, Any]] = []
+        self.signals: dict[str, Any] = {}
+        """The type of each signal, by its name."""
+        self._names: set[str] = set(_RESERVED)
         self._whens = 0
         self._undoing: str | None = None
 
@@ -51,41 +59,59 @@ class Builder:
         """When the saga starts, and only its input is there."""
         return Site(place, self.root, input_only=True)
 
+    def source(self, path: str, kind: Any, home: Scope) -> Placeholder:
+        """The placeholder of what is recorded at a path."""
+        self.values.found.homes.setdefault(path, home)
+        return Placeholder("source", kind, Source(self.values.found, path))
+
     # ------------------------------------------------------------------------------------------------------ steps
 
     def begin(self, name: str, command: object, times: Times) -> tuple[Step, Any]:
         """A step with its command, and the placeholder of its reply. `add` it, complete, at once."""
-        self.claim(name)
-        self._check_position(name, times.kind)
-        action = template(self.values, command, self.site(name))
-        contract = contract_at(self.values, command, name)
-        self.values.found.homes.setdefault(name, self.scope)
+        path = self.claim(name)
+        check_position(self.values.found, path, times.kind, self.scope)
+        contract = contract_at(self.values, command, path)
         step = Step(
-            path=name,
+            path=path,
             kind=times.kind,
-            command=action,
-            retry=retry_policy(self.values.found, name, times.retry),
+            command=template(self.values, command, self.site(path)),
+            retry=retry_policy(self.values.found, path, times.retry),
             timeout=times.timeout,
-            within=within(self.values.found, name, times, self.scope, self.deadline),
-            on_exhausted=self.member(OnExhausted, times.on_exhausted, f"{name}.on_exhausted"),
+            within=within(self.values.found, path, times, self.scope, self.deadline),
+            on_exhausted=self.member(OnExhausted, times.on_exhausted, f"{path}.on_exhausted"),
         )
-        return step, Placeholder("source", contract.reply if contract else Any, Source(self.values.found, name))
+        self._note_sending(command, path)
+        return step, self.source(path, contract.reply if contract else Any, self.scope)
 
-    def add(self, step: Step) -> None:
+    def _note_sending(self, command: object, path: str) -> None:
+        asked = asked_with(self.values.found, command)
+        if asked is None:
+            return
+        asked.sent_by.append(path)
+        if asked.scope.prefix != self.scope.prefix:
+            reason = f"is sent for every item or turn of '{self.scope.prefix[:-1]}', but a permit is good for one"
+            self.bad(path, f"'{asked.path}' {reason}", "ask for the approval inside the block")
+
+    def add(self, block: Written) -> None:
         """Put it where we are."""
-        self.scope.blocks.append(step)
+        self.scope.blocks.append(block)
 
-    def claim(self, name: object) -> None:
-        """Take a name for a step or block."""
+    def claim(self, name: object) -> str:
+        """Take a name for a step or block. Returns its path."""
         if self._undoing is not None:
             raise PlaceholderMisuse(self._undoing, "its undo writes steps", "an undo returns one command")
         if isinstance(name, Placeholder):
             raise PlaceholderMisuse(show(name), "is used as a name", "names are constants")
+        path = f"{self.scope.prefix}{name}"
         if not isinstance(name, str) or not NAME.fullmatch(name):
             self.bad(str(name)[:NAME_CHARACTERS_MAX], f"the name {name!r} does not fit a path", NAME_FIX)
         elif name in self._names:
-            self.bad(name, "is used twice" if name != INPUT else "means the saga's input", "give it a name of its own")
+            self.bad(path, _RESERVED.get(name, "is used twice"), "give it a name of its own")
+        elif len(path) + path.count("/") * INDEX_CHARACTERS_MAX > PATH_CHARACTERS_MAX:
+            reason = f"its path would be longer than {PATH_CHARACTERS_MAX} characters in a run"
+            self.bad(path, reason, "shorten the names of the blocks around it")
         self._names.add(str(name))
+        return path
 
     @contextmanager
     def undoing(self, name: str) -> Iterator[None]:
@@ -104,83 +130,61 @@ class Builder:
         self.bad(place, f"{value!r} is not possible here", " or ".join(f"On.{name.upper()}" for name in names))
         return next(iter(kind))
 
-    def _check_position(self, name: str, kind: StepKind) -> None:
-        passed = self.scope.pivot_passed()
-        if kind is StepKind.COMPENSATABLE and passed:
-            fix = "use s.retryable, or move it before the pivot"
-            self.bad(name, f"stands after the pivot '{passed}', where nothing is undone any more", fix)
-        if kind is StepKind.RETRYABLE and not passed:
-            fix = "use s.step with undo=, or mark the point of no return with s.pivot"
-            self.bad(name, "is retryable, but no pivot comes before it", fix)
-        if kind is StepKind.PIVOT and passed:
-            self.bad(name, f"is a second pivot after '{passed}'", "keep one point of no return")
-        attempt = next((s.fork.path for s in self.scope.chain() if s.fork and s.fork.condition is None), None)
-        if kind is StepKind.PIVOT and attempt:
-            reason = f"is a pivot inside the attempt '{attempt}', which could not be undone"
-            self.bad(name, reason, "move it behind the block")
-
     # ----------------------------------------------------------------------------------------------------- blocks
 
     def when_name(self, name: str | None) -> str:
-        """The name given, or the next free `when-<n>`."""
+        """The name given, or the next free `when-<n>`, as a path."""
         while name is None:
             self._whens += 1
             name = f"when-{self._whens}" if f"when-{self._whens}" not in self._names else None
-        self.claim(name)
-        return name
+        return self.claim(name)
 
     @contextmanager
-    def arm(self, fork: Fork, arm: Arm) -> Iterator[None]:
-        """Write inside one arm of a block."""
-        inside = fork.first
-        if arm is Arm.OTHERWISE:
-            self._check_otherwise(fork)
-            inside = fork.second = Scope(arm, self.scope, fork)
+    def fork(self, fork: Fork, name: str = "block") -> Iterator[Scope]:
+        """Put a block where we are, and write its first sequence."""
+        self.add(fork)
+        with self.sequence(fork, self.opened(fork, name)) as scope:
+            yield scope
+        fork.written = True
+
+    def opened(self, fork: Fork, name: str) -> Scope:
+        """One more sequence of a block, to be written next."""
+        prefix = f"{fork.path}/" if fork.shape in (Shape.EACH, Shape.REPEAT) else self.scope.prefix
+        scope = Scope(name, self.scope, fork, prefix)
+        fork.scopes.append(scope)
+        return scope
+
+    @contextmanager
+    def sequence(self, fork: Fork, inside: Scope) -> Iterator[Scope]:
+        """Write inside one sequence of a block."""
         before, self.scope = self.scope, inside
         if len(inside.chain()) > DEPTH_MAX:
             self.bad(fork.path, f"is nested deeper than {DEPTH_MAX}", "split the saga")
         try:
-            yield
+            yield inside
         finally:
             inside.open = False
             self.scope = before
         if not inside.blocks:
-            self.bad(fork.path, f"its {_ARM_NAMES[arm]} is empty", "put a step into it, or remove it")
+            self.bad(fork.path, f"its {inside.name} is empty", "put a step into it, or remove it")
 
-    def open_fork(self, fork: Fork) -> None:
-        """Put a block where we are; its first arm is written next."""
-        self.scope.blocks.append(fork)
-        fork.first.parent, fork.first.fork = self.scope, fork
-
-    def _check_otherwise(self, fork: Fork) -> None:
-        if fork.first.open:
+    @contextmanager
+    def otherwise(self, fork: Fork) -> Iterator[None]:
+        """Write the other way of a block, directly behind it."""
+        if fork.scopes[0].open:
             self.bad(fork.path, "its otherwise stands inside it", "write it directly behind the block, not in it")
-        elif fork.second is not None:
+        elif len(fork.scopes) > 1:
             self.bad(fork.path, "has two otherwise", "put all steps into one")
         elif not self.scope.blocks or self.scope.blocks[-1] is not fork:
             self.bad(fork.path, "its otherwise does not follow directly", "move it directly behind the block")
+        with self.sequence(fork, self.opened(fork, "otherwise")):
+            yield
 
 
-_ARM_NAMES = {Arm.ROOT: "body", Arm.FIRST: "block", Arm.OTHERWISE: "otherwise"}
+class Verbs:
+    """What the groups of verbs share. Together they are `saga.define.Saga`."""
 
+    __slots__ = ("_builder",)
 
-def problems_of_pivots(scope: Scope) -> list[Problem]:
-    """A pivot under a condition needs one in the other arm too: a saga has a point of no return, or has none."""
-    found: list[Problem] = []
-    for fork in scope.blocks:
-        if not isinstance(fork, Fork):
-            continue
-        arms = [arm for arm in (fork.first, fork.second) if arm is not None]
-        pivot = fork.pivot()
-        if pivot and fork.condition is not None and not (len(arms) == 2 and all(map(_has_pivot, arms))):
-            reason = f"is a pivot in one arm of '{fork.path}' only"
-            found.append(Problem(pivot, reason, "move it behind the block, or give every arm its pivot"))
-        for arm in arms:
-            found += problems_of_pivots(arm)
-    return found
-
-
-def _has_pivot(scope: Scope) -> bool:
-    return any(
-        block.pivot() is not None if isinstance(block, Fork) else block.kind is StepKind.PIVOT for block in scope.blocks
-    )
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder

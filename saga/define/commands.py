@@ -7,14 +7,17 @@ import msgspec
 
 from saga.contract import Command, Contract, Effect, contract_of
 from saga.core.definition import CommandTemplate
-from saga.define.placeholder import Placeholder, PlaceholderMisuse, references, show
-from saga.define.recorded import Site, literal
+from saga.define.blocks import Asked
+from saga.define.placeholder import Placeholder, PlaceholderMisuse, references, show, source_of, value_of
+from saga.define.recorded import Findings, Site, literal
 from saga.define.shapes import may_be_null, struct_fields
 from saga.define.values import Values
 from saga.define.words import no_undo
 
 T = TypeVar("T")
 UNDO_FIX = "undo=lambda reply: Refund(...), or undo=no_undo('why it may stay'), or s.read for what changes nothing"
+SUBJECT = "subject"
+"""What was approved, as a field of an approval."""
 Undoing = Command[object, Never]
 """A compensation declares no failure: the type checkers see to it."""
 
@@ -30,6 +33,9 @@ class Undo(msgspec.Struct, frozen=True):
 
 def contract_at(values: Values, command: object, place: str) -> Contract | None:
     """The contract of a command; None, and a problem, when it is no command."""
+    asked = asked_with(values.found, command)
+    if asked is not None:
+        return asked.contract
     if isinstance(command, Placeholder):
         raise PlaceholderMisuse(place, f"its command is {show(command)}", "write the command: ChargeCard(order_id=...)")
     if isinstance(command, type):
@@ -43,6 +49,17 @@ def contract_at(values: Values, command: object, place: str) -> Contract | None:
             place, reason, "decorate it with @command(service=..., effect=...) and derive it from Command[Reply]"
         )
         return None
+
+
+def asked_with(found: Findings, command: object) -> Asked | None:
+    """The approval whose subject a command is: `letter.subject`."""
+    if not isinstance(command, Placeholder) or value_of(command).op != "field":
+        return None
+    above, field = value_of(command).args
+    asked = found.asked.get(source_of(command).path)
+    if asked is None or asked.contract is None or source_of(command).build is not found:
+        return None
+    return asked if value_of(above).op == "source" and field.name == SUBJECT else None
 
 
 def template(values: Values, command: object, site: Site) -> CommandTemplate:
@@ -84,6 +101,9 @@ def undoing(values: Values, site: Site, action: CommandTemplate, undo: object, u
 
 def _check_reply(values: Values, path: str, undo: object, unknown: object) -> None:
     """What an undo takes from the step's own reply is not there when the step's outcome is unknown."""
+    for given in (undo, unknown):
+        if isinstance(given, Placeholder):
+            raise PlaceholderMisuse(path, f"is undone by {show(given)}", "write the command: Refund(...)")
     own = sorted({text for source, text, guarded in references(undo) if source.path == path and not guarded})
     if own and unknown is None:
         values.bad(

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 import msgspec
 
@@ -11,10 +11,12 @@ from saga.contract import VERSION_MAX
 from saga.core import definition as core
 from saga.core.errors import DefinitionError, Problem
 from saga.define.blocks import freeze
-from saga.define.builder import NAME, NAME_FIX, Builder, problems_of_pivots
+from saga.define.builder import NAME, NAME_FIX, Builder
+from saga.define.built import Definition
 from saga.define.checks import problems_of
-from saga.define.lint import lint
+from saga.define.people import problems_of_approvals
 from saga.define.placeholder import Placeholder, PlaceholderMisuse, Source, type_text
+from saga.define.positions import problems_of_pivots
 from saga.define.recorded import INPUT
 from saga.define.saga import Saga
 from saga.define.shapes import is_struct
@@ -24,24 +26,6 @@ I = TypeVar("I")  # noqa: E741 - input, as in Definition[I, O]
 O = TypeVar("O")  # noqa: E741 - output
 
 DEADLINE_DEFAULT = timedelta(days=1)
-
-
-class Definition(msgspec.Struct, Generic[I, O], frozen=True):
-    """A saga definition, ready to be published: data, and the Python types of its ends."""
-
-    name: str
-    version: int
-    hash: str
-    """Of `canonical`: the definition's identity."""
-    canonical: bytes
-    compiled: core.Definition
-    input: type[I]
-    output: type[O]
-
-    @property
-    def lints(self) -> tuple[Problem, ...]:
-        """Advice; an error would have refused the definition."""
-        return lint(self.compiled)
 
 
 def define(
@@ -59,15 +43,16 @@ def define(
         header = _Header(name=name, version=version, deadline=deadline)
         problems = [*_header_problems(header), *silent_decisions(function)]
         ends = _ends(header, function, problems)
-        first = core.canonical(_written(header, function, ends, problems))
-        second = core.canonical(_written(header, function, ends, problems))
+        compiled, children = _written(header, function, ends, problems)
+        again, _ = _written(header, function, ends, problems)
+        first, second = core.canonical(compiled), core.canonical(again)
         if first != second:
             place = first_difference(msgspec.json.decode(first), msgspec.json.decode(second))
             reason = "two builds differ: the function uses the clock, chance, or something that changes"
             problem = Problem(place, reason, "pass such values in the input, or let a participant make them")
             raise DefinitionError(header.title, (problem,))
         # Fields stand in the order of the stored bytes: every process must render the same body for a key.
-        return Definition(name, version, core.content_hash(first), first, core.decode(first), *ends)
+        return Definition(name, version, core.content_hash(first), first, core.decode(first), *ends, children)
 
     return build
 
@@ -116,9 +101,12 @@ def _ends(header: _Header, function: Callable[[Saga, I], O], problems: list[Prob
 
 def _written(
     header: _Header, function: Callable[[Saga, I], O], ends: tuple[type[I], type[O]], known: list[Problem]
-) -> core.Definition:
-    """One run of the author's function. Raises DefinitionError with the known problems and all it finds."""
-    builder = Builder(header.deadline)
+) -> tuple[core.Definition, tuple[Definition[Any, Any], ...]]:
+    """One run of the author's function, and its children.
+
+    Raises DefinitionError with the known problems and all it finds.
+    """
+    builder = Builder(header.name, header.deadline)
     values = builder.values
     values.found.problems += known
     placeholder = Placeholder("source", ends[0], Source(values.found, INPUT))
@@ -144,10 +132,11 @@ def _written(
         blocks=freeze(builder.root),
         output=output,
     )
+    problems_of_approvals(values.found)
     problems = [*values.found.problems, *problems_of_pivots(builder.root), *problems_of(compiled)]
     if problems:
         raise DefinitionError(header.title, tuple(problems))
-    return compiled
+    return compiled, tuple(builder.children)
 
 
 def first_difference(one: Any, two: Any, place: str = "") -> str:

@@ -6,7 +6,9 @@ from typing import Any
 from saga.core.expression import (
     AllOf,
     AnyOf,
+    Array,
     Coalesce,
+    Collect,
     Compare,
     Expression,
     Not,
@@ -17,7 +19,8 @@ from saga.core.expression import (
     Size,
     Text,
 )
-from saga.define.placeholder import Placeholder, show, type_text, value_of
+from saga.define.blocks import Visibility, eaches_between, visibility
+from saga.define.placeholder import Placeholder, references, show, type_text, value_of
 from saga.define.recorded import Site
 from saga.define.shapes import is_number, may_be_null, plain, scalar_type
 from saga.define.values import Values
@@ -48,6 +51,8 @@ def operation(values: Values, value: Placeholder, site: Site) -> Expression:  # 
         case "text":
             written = tuple(_written(values, argument, plain_site) for argument in inner.args[1:])
             return Text(inner.args[0], written)
+        case "collect":
+            return _collected(values, inner.args[0], plain_site)
         case "one_of":
             return _one_of(values, value, plain_site)
         case _:
@@ -69,6 +74,22 @@ def _choices(values: Values, value: Placeholder, site: Site, guarded: Site) -> t
         else:
             choices.append(values.placeholder(argument, guarded))
     return tuple(choices)
+
+
+def _collected(values: Values, value: Placeholder, site: Site) -> Expression:
+    """One value of every item of the outermost `each` that is over here; a list of lists is collected twice."""
+    homes = [values.found.homes.get(source.path) for source, _, _ in references(value)]
+    bodies = [between[0] for home in homes if home and (between := eaches_between(home, site.scope))]
+    body = bodies[0] if bodies else None
+    if body is None or body.fork is None or body.parent is None:
+        reason = f"collects {show(value)}, which is no value of the items of an s.each block that is over"
+        values.bad(site.place, reason, "collect a reply of a step inside the block, behind it")
+        return Array(())
+    seen, around = visibility(body.parent, site.scope)
+    if seen is not Visibility.SURE and around is not None:
+        reason = f"collects {show(value)}, but '{body.fork.path}' stands in '{around.path}', which may have gone"
+        values.bad(site.place, f"{reason} another way", "collect it inside the same block")
+    return Collect(body.fork.path, values.placeholder(value, Site(site.place, body)))
 
 
 def _sized(values: Values, argument: Placeholder, site: Site) -> Expression:

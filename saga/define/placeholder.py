@@ -27,11 +27,13 @@ class PlaceholderMisuse(DefinitionError, TypeError):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """Where recorded values come from: the input, or the reply of a step."""
+    """Where recorded values come from: the input, a reply, an item, a signal or an approval."""
 
     build: object
     """The build it belongs to: placeholders do not travel between definitions."""
     path: str
+    checked_as: str = ""
+    """The source under which what is read of it is checked, where that is another one."""
 
 
 class Value(msgspec.Struct, frozen=True):

@@ -9,11 +9,13 @@ from saga.core.document import Path, path_text
 from saga.core.errors import DefinitionError, Problem
 from saga.core.expression import Coalesce, Expression, Literal, Ref
 from saga.core.reads import MAY_BE_MISSING, MAY_BE_NULL
-from saga.define.blocks import Scope, Visibility, visibility
+from saga.define.blocks import Asked, Fork, Scope, Shape, Visibility, visibility
 from saga.define.placeholder import Placeholder, show, source_of, value_of
 from saga.define.shapes import NO_DEFAULT, may_be_null, scalar_type
 
 INPUT = "input"
+SIGNAL = "signal"
+"""The source that the condition of a wait reads: the signal it looks at."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class Findings:
     """What one build found. Its identity is that of the build."""
 
     homes: dict[str, Scope] = field(default_factory=dict)
-    """Where each step stands."""
+    """Where each step, wait, approval and item stands."""
+    asked: dict[str, Asked] = field(default_factory=dict)
+    """The approvals."""
     reads: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -57,7 +61,7 @@ def reference(found: Findings, value: Placeholder, site: Site) -> Expression:
         _check_visible(found, source.path, show(value), site)
     chain = _chain(found, value, site)
     keys: Path = tuple(_key(node) for node in chain[1:])
-    _register(found, source.path, chain, keys)
+    _register(found, source.checked_as or source.path, chain, keys)
     place = Ref(source.path, keys, scalar_type(value_of(value).type))
     default = _default(found, chain, value, site)
     if default is NO_DEFAULT or (default is None and site.guarded):
@@ -74,18 +78,37 @@ def _check_visible(found: Findings, path: str, written: str, site: Site) -> None
         found.bad(site.place, f"reads {written}, {reason}", "read a field of the input")
         return
     seen, fork = visibility(home, site.scope)
-    if seen is Visibility.NEVER:
-        found.bad(
-            site.place,
-            f"reads {written}, which is never there: '{path}' stands in the other arm of '{fork}'",
-            "read a reply of this arm, or move this behind the block and use coalesce(...)",
-        )
-    elif seen is Visibility.MAYBE and not site.guarded:
-        found.bad(
-            site.place,
-            f"reads {written}, which is absent when '{fork}' did not do '{path}'",
-            "coalesce(x, default), or move this into the same block",
-        )
+    if fork is None or (seen is Visibility.MAYBE and site.guarded):
+        return
+    reason, fix = _unseen(seen, fork, path)
+    found.bad(site.place, f"reads {written}, {reason}", fix)
+
+
+def _unseen(seen: Visibility, fork: Fork, path: str) -> tuple[str, str]:
+    """Why a value cannot simply be read here, and what to do."""
+    default = "coalesce(x, default), or move this into the same block"
+    match seen:
+        case Visibility.NEVER:
+            return (
+                f"which is never there: '{path}' stands in the other arm of '{fork.path}'",
+                "read a reply of this arm, or move this behind the block and use coalesce(...)",
+            )
+        case Visibility.BESIDE:
+            return (
+                f"but '{path}' belongs to another branch of '{fork.path}', which runs at the same time",
+                f"read it behind '{fork.path}', where its branches are joined",
+            )
+        case Visibility.INSIDE:
+            return (
+                f"but there is one for every item of '{fork.path}'",
+                f"read it inside '{fork.path}', or all of them behind it: s.collect(...)",
+            )
+        case _ if fork.shape is Shape.ANY:
+            return f"which is absent when another branch of '{fork.path}' came first", default
+        case _ if fork.shape is Shape.LATE:
+            return f"which is absent when the signal of '{fork.path}' did not come in time", default
+        case _:
+            return f"which is absent when '{fork.path}' did not do '{path}'", default
 
 
 def _chain(found: Findings, value: Placeholder, site: Site) -> list[Placeholder]:
@@ -110,7 +133,7 @@ def _register(found: Findings, source: str, chain: list[Placeholder], keys: Path
     for depth, node in enumerate(chain):
         inner = value_of(node)
         missing = inner.op == "item" or (inner.op == "field" and inner.args[1].default is not NO_DEFAULT)
-        null = inner.op != "source" and inner.type is not Any and may_be_null(inner.type)
+        null = inner.type is not Any and may_be_null(inner.type)
         marks = MAY_BE_NULL * null + MAY_BE_MISSING * missing
         if marks or depth == len(keys):
             found.reads[path_text(source, keys[:depth])] = scalar_type(inner.type) + marks

@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from saga.core.definition import RetryPolicy, StepKind
-from saga.define.blocks import Arm, Scope
+from saga.define.blocks import Scope
 from saga.define.recorded import Findings
 from saga.define.words import WITHIN_DEFAULT, On, Retry
 
@@ -26,7 +26,7 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
 def within(found: Findings, name: str, times: Times, scope: Scope, deadline: timedelta) -> timedelta | None:
     """The time of the whole step; None from the pivot on, where nothing gives up."""
     passed = times.kind in _AFTER or scope.pivot_passed() is not None
-    caught = any(s.arm is Arm.FIRST and s.fork and On.EXHAUSTED in s.fork.on for s in scope.chain())
+    caught = scope.catches(On.EXHAUSTED)
     bounded = times.retry.attempts is not None or times.within is not None
     if passed and not (caught and times.kind is StepKind.READ):
         if bounded or times.on_exhausted is not On.PARK:

@@ -27,16 +27,47 @@ TIMEOUT_DEFAULT = timedelta(seconds=30)
 class On(StrEnum):
     """What to react to, and how."""
 
+    # Reasons for `s.attempt(on=[...])`, beside declared failures.
     EXHAUSTED = "exhausted"
-    """Attempts or time of a step are used up: a reason for `s.attempt(on=[...])`."""
+    """Attempts or time of a step are used up."""
+    REJECTED = "rejected"
+    """An approval was refused, or nobody decided in time."""
+    EXPIRED = "expired"
+    """Nobody decided in time, where the approval says `on_expiry=On.COMPENSATE`."""
+    DEADLINE = "deadline"
+    """The time of `s.within` is over, or a signal did not come in time."""
+    LIMIT = "limit"
+    """`s.repeat` has had all its turns."""
+    COMPENSATED = "compensated"
+    """A sub-saga undid itself."""
+
+    # What to do.
     PARK = "park"
-    """`on_exhausted`: stand in front of an operator (the default)."""
+    """`on_exhausted`, `on_late`: stand in front of an operator (the default of `on_exhausted`)."""
     COMPENSATE = "compensate"
-    """`on_exhausted`: undo the saga."""
+    """`on_exhausted`, `on_late`, `on_expiry`: undo the saga, or the attempt around it."""
     HOLD = "hold"
     """`on_undo_failed`: the other compensations wait for the operator (the default)."""
     CONTINUE = "continue"
-    """`on_undo_failed`: the other compensations go on."""
+    """`on_undo_failed`: the other compensations go on. `on_late`: the saga goes on without the signal."""
+    REJECT = "reject"
+    """`on_expiry`: silence is a refusal (the default)."""
+
+    # How branches come together.
+    ALL = "all"
+    """`join`: every branch succeeds (the default)."""
+    ANY = "any"
+    """`join`: the first branch that succeeds; the others are undone before the saga goes on."""
+    STOP = "stop"
+    """`on_failed`: one failure ends the block at once; what is in flight is undone first (the default)."""
+    FINISH = "finish"
+    """`on_failed`: the others come to their end before the block fails."""
+
+    # What the undo of a sub-saga does with one that has not ended.
+    CANCEL = "cancel"
+    """`undo` of `s.child`: it is cancelled and undoes what it did."""
+    WAIT = "wait"
+    """`undo` of `s.child`: it goes on to its end, and is undone then."""
 
 
 class Retry(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +83,12 @@ class no_undo(msgspec.Struct, frozen=True):  # noqa: N801 - a word of the langua
     """`undo=no_undo("reports are kept")`: why nothing is undone."""
 
     reason: str
+
+
+class Escalate(msgspec.Struct, frozen=True):
+    """`on_expiry=Escalate(to=["head"])`: these roles are asked too, for as long again; then silence is a refusal."""
+
+    to: Sequence[str]
 
 
 def all_of(*conditions: bool) -> bool:
