@@ -5,6 +5,7 @@ without faults, or it would prove nothing, and must be killed within a bounded n
 """
 
 import contextlib
+import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +15,10 @@ from typing import Any
 
 import msgspec
 
-from tests.simulation import planted
+from tests.simulation import planted, planted_structures
 from tests.simulation.faults import DRAWS, Faults, Regime
 from tests.simulation.hunt import Found, run_one
+from tests.simulation.world import STRUCTURED_FROM
 
 SEEDS_MOST = 6_000
 SMOKE_SEEDS = 60
@@ -41,6 +43,8 @@ class Mutant(msgspec.Struct, frozen=True):
     broken: frozenset[str] = frozenset()
     regime: Regime | None = None
     """Where to look for it; None: in the ordinary mixture."""
+    first: int = 0
+    """The first seed to look at."""
 
     @property
     def quick(self) -> bool:
@@ -59,7 +63,7 @@ class Kill(msgspec.Struct, frozen=True):
 def smoke(mutant: Mutant, seeds: int = SMOKE_SEEDS) -> Found | None:
     """Worlds without a fault, where the bug must stay unseen."""
     with mutant.plant():
-        for seed in range(seeds):
+        for seed in range(mutant.first, mutant.first + seeds):
             _, found = run_one(seed, faults=Faults(regime=Regime.FAULT_FREE), broken=mutant.broken)
             if found is not None:
                 return found
@@ -70,11 +74,11 @@ def kill(mutant: Mutant, seeds: int = SEEDS_MOST) -> Kill:
     """The first seed that sees it."""
     began = time.perf_counter()
     with mutant.plant():
-        for seed in range(seeds):
+        for seed in range(mutant.first, mutant.first + seeds):
             faults = None if mutant.regime is None else DRAWS[mutant.regime](Random(seed))
             _, found = run_one(seed, faults=faults, broken=mutant.broken)
             if found is not None:
-                return Kill(found, seed + 1, time.perf_counter() - began)
+                return Kill(found, seed + 1 - mutant.first, time.perf_counter() - began)
     return Kill(None, seeds, time.perf_counter() - began)
 
 
@@ -107,6 +111,27 @@ def _defines(module: object, name: str) -> bool:
 def core(name: str, regime: Regime | None = None, **changes: Callable[[Any], Any]) -> Mutant:
     """A bug in the core or the participant rules."""
     return Mutant(name, lambda: replaced(**changes), regime=regime)
+
+
+def structured(name: str, regime: Regime | None = None, **changes: Callable[[Any], Any]) -> Mutant:
+    """A bug in what stands around steps."""
+    return Mutant(name, lambda: replaced(**changes), regime=regime, first=STRUCTURED_FROM)
+
+
+def in_module(name: str, module: str, function: str, change: Callable[[Any], Any]) -> Mutant:
+    """A bug in a function whose name other modules use as well."""
+
+    @contextlib.contextmanager
+    def plant() -> Iterator[None]:
+        home = importlib.import_module(module)
+        original = getattr(home, function)
+        setattr(home, function, change(original))
+        try:
+            yield
+        finally:
+            setattr(home, function, original)
+
+    return Mutant(name, plant, first=STRUCTURED_FROM)
 
 
 def shell(name: str, word: str, regime: Regime | None = None) -> Mutant:
@@ -158,4 +183,15 @@ MUTANTS: tuple[Mutant, ...] = (
     shell("node clock instead of store time", "raw-clock"),
     shell("an old cache may turn away", "trusts-stale-cache", Regime.NO_DEADLINE),
     shell("alarm left alone by what was read before", "stale-wake", Regime.NO_DEADLINE),
+    structured("a failed branch is taken for done", together=planted_structures.failed_branch_is_done),
+    structured("only one sibling in flight is undone", undo_targets=planted_structures.one_sibling_is_unknown),
+    structured("the undo of a map forgets an item", ways=planted_structures.forgets_the_last_item),
+    structured("turns are undone forwards", ways=planted_structures.turns_forward),
+    structured("a decision after its time counts", _over=planted_structures.click_after_the_end),
+    structured("one person is a quorum", on_decision=planted_structures.counts_twice),
+    structured("approved whatever was seen", on_decision=planted_structures.whatever_was_seen),
+    structured("a permit is not used up", permit=planted_structures.permit_for_ever),
+    structured("every copy of a signal counts", on_signal=planted_structures.every_copy_counts),
+    in_module("a pause does not stop waits", "saga.core.waits", "moved", planted_structures.clock_runs_on),
+    in_module("a pause does not stop approvals", "saga.core.requests", "moved", planted_structures.clock_runs_on),
 )

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ROUND_SECONDS = 20.0
 ROUND_SECONDS_MOST = 43_200.0
+ROUND_SECONDS_HURRIED = 100.0
+"""While something has a deadline."""
 PEOPLE = ("ann", "bob", "cy", "dee")
 EDITED = b'{"order":"%s","text":"edited"}'
 
@@ -32,6 +34,8 @@ class Outsiders:
         calm = world.drawn.regime in (Regime.WITHIN_BUDGET, Regime.FAULT_FREE)
         self._rejects = 0.0 if calm else 0.15
         self._odd = 0.0 if calm else 0.4
+        self._diligence = 0.6
+        """How soon people look at what has a deadline."""
 
     def begin(self) -> None:
         """Signals may come before anybody waits for them."""
@@ -39,6 +43,8 @@ class Outsiders:
         if not world.structured:
             return
         random = world.random
+        if self._odd:
+            self._diligence = random.choice((0.6, 0.6, 0.05))
         for number, planned in enumerate(world.workload.sagas):
             for name in planned.plan.awaits:
                 if random.random() < 0.5:
@@ -53,19 +59,34 @@ class Outsiders:
 
     def _round(self, seconds: float = ROUND_SECONDS) -> None:
         world = self._world
+        most = ROUND_SECONDS_MOST
         for row in list(world.store.rows.values()):
-            if row.state.terminal:
-                continue
-            for path, pending in waits.active(row.plan, row.state):
-                block = row.plan.blocks.get(template(path))
-                if isinstance(block, Await) and (pending.until is None or world.random.random() < 0.7):
-                    self._send(row, block.signal, world.random.randrange(3))
-            for path, request in approvals.waiting(row.plan, row.state):
-                if world.random.random() < 0.6:
-                    self._decide(row, path, request)
+            if not row.state.terminal and self._look(row):
+                most = ROUND_SECONDS_HURRIED
         unfinished = any(not row.state.terminal for row in world.store.rows.values())
         if unfinished or len(world.store.keys) < len(world.workload.sagas):
-            world.after(seconds, self._round, min(seconds * 1.2, ROUND_SECONDS_MOST))
+            world.after(min(seconds, most), self._round, min(seconds * 1.2, ROUND_SECONDS_MOST))
+
+    def _look(self, row: Row) -> bool:
+        """What this saga asks of people; whether some of it has a deadline."""
+        world, hurried = self._world, False
+        for path, pending in waits.active(row.plan, row.state):
+            block = row.plan.blocks.get(template(path))
+            if isinstance(block, Await) and (pending.until is None or world.random.random() < 0.7):
+                self._send(row, block.signal, world.random.randrange(3))
+        for path, request in approvals.waiting(row.plan, row.state):
+            hurried = hurried or request.expires_at is not None
+            lazy = request.expires_at is not None and world.now < world.drawn.heal_after_seconds
+            if world.random.random() < (self._diligence if lazy else 0.6):
+                self._decide(row, path, request)
+            elif request.expires_at is not None and world.chance(self._odd * 0.3):
+                world.at(request.expires_at, self._decide, row, path, request)  # the click races the clock
+        return hurried
+
+    def notified(self, row: Row) -> None:
+        """Somebody was told that a decision is asked for, and may look soon."""
+        if self._world.random.random() < self._diligence:
+            self._world.after(self._world.random.random() * 200.0, self._look, row)
 
     # ------------------------------------------------------------------------------------------------------ signals
 
@@ -92,7 +113,9 @@ class Outsiders:
 
     def _decide(self, row: Row, path: str, request: Request) -> None:
         world, random = self._world, self._world.random
-        approver = random.choice(PEOPLE)
+        decided = {decision.approver for decision in request.decisions}
+        fresh = [name for name in PEOPLE if name not in decided]
+        approver = random.choice(PEOPLE if self._odd and random.random() < 0.3 else fresh)
         block = row.plan.blocks[template(path)]
         rejects = random.random() < self._rejects
         edited = None
@@ -101,9 +124,9 @@ class Outsiders:
         given = self._given(path, request, Choice.REJECT if rejects else Choice.APPROVE, approver, edited)
         world.operators.repeat(Work("decision", row.saga, make=given))
         if world.chance(self._odd):
-            again = random.choice(list(Choice))
+            again, somebody = random.choice(list(Choice)), random.choice((approver, *PEOPLE))
             delay = random.random() * random.choice((0.1, 30.0, 9_000.0))
-            world.after(delay, self._again, row, path, request, again, approver)
+            world.after(delay, self._again, row, path, request, again, somebody)
 
     def _again(self, row: Row, path: str, request: Request, choice: Choice, approver: str) -> None:
         """A double click, a change of mind, or a click on what is long over."""
@@ -122,7 +145,7 @@ class Outsiders:
                 approver=approver,
                 by="desk",
                 roles=roles,
-                request=f"{approver}-{choice}",
+                request=f"{path} {request.number}: {approver} {choice} {edited is not None}",
                 digest=request.digest,
                 edited=edited,
             )

@@ -106,12 +106,12 @@ def impatient(original: Any) -> Any:
 def doubt_changes_the_key(original: Any) -> Any:
     """An undo that was refused in doubt is issued anew instead of repeated."""
 
-    def next_undo(state: SagaState, steps: Any, now: datetime) -> tuple[e.AnyEvent, ...] | None:
-        found: tuple[e.AnyEvent, ...] | None = original(state, steps, now)
+    def next_undo(state: SagaState, blocks: Any, at: Any, now: datetime) -> tuple[e.AnyEvent, ...] | None:
+        found: tuple[e.AnyEvent, ...] | None = original(state, blocks, at, now)
         if not found or not isinstance(found[0], e.CommandRepeated):
             return found
         path = found[0].path
-        step = next(step for step in steps if step.path == path)
+        step = next(step for step in compensation.standing(state, blocks, at) if step.path == path)
         return (compensation._undo(state, step, state.steps[path], now),)
 
     return next_undo

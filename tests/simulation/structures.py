@@ -22,6 +22,7 @@ from saga.core.blocks import (
     Sleep,
     Step,
     StepKind,
+    When,
     Within,
 )
 from saga.core.definition import canonical, content_hash, decode
@@ -166,10 +167,15 @@ class StructureAuthor(Author):
     def _gate(self) -> Block:
         return self._approval(self._name("g"), None)
 
-    def _approved(self) -> list[Block]:
+    def _after_pivot(self) -> Block:
+        if self._random.random() < 0.3:
+            sent = self._approved(StepKind.RETRYABLE)
+            return When(path=self._name("w"), condition=self._literally_true(), then=tuple(sent))
+        return super()._after_pivot()
+
+    def _approved(self, kind: StepKind = StepKind.COMPENSATABLE) -> list[Block]:
         """A draft that is approved, and then sent as it was approved."""
         path = self._name("g")
-        kind = StepKind.COMPENSATABLE
         step = self._step(kind)
         body = Ref(path, ("subject",), ScalarType.OBJECT)
         sent = msgspec.structs.replace(step, command=msgspec.structs.replace(step.command, body=body))

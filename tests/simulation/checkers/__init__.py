@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from saga.core.events import ApprovalRequested
 from saga.core.messages import CommandMessage
 from saga.core.plan import Plan
 from saga.core.state import SagaState
@@ -58,6 +59,8 @@ class Checkers:
         forward.on_commit(commit, shadow)
         pivot.on_commit(commit, shadow)
         self._people(row).on_commit(self.world, row, commit, shadow)
+        if any(isinstance(event, ApprovalRequested) for event in commit.events):
+            self.world.outsiders.notified(row)
         shadow.take(commit)
         compensated.on_commit(self.world, row, shadow, commit)
         waiting.on_commit(row, commit)

@@ -18,7 +18,7 @@ from tests.simulation.violation import Violation
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-TOLERANCE = timedelta(seconds=1)
+TOLERANCE = timedelta(milliseconds=1)
 
 
 class Asked(msgspec.Struct):

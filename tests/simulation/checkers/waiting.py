@@ -1,6 +1,6 @@
 """A saga that has not ended can always say why, and its row says the same."""
 
-from saga.core.outstanding import next_wake, outstanding, view
+from saga.core.outstanding import next_wake, outstanding, view, waits
 from tests.simulation.store import Commit, Row
 from tests.simulation.violation import Violation
 
@@ -13,6 +13,9 @@ def on_commit(row: Row, commit: Commit) -> None:
         raise Violation("S5", f"version {commit.version} is {state.phase} or paused and still sends")
     if not state.terminal and not view(row.plan, state).wait_text:
         raise Violation("wait", f"version {commit.version} shows no reason")
-    needs_nobody = state.deadline_passed and not state.parked and state.paused_at is None and not state.terminal
+    on_others = any(wait.kind in ("approval", "signal") for wait in waits(row.plan, state))
+    needs_nobody = (
+        not on_others and state.deadline_passed and not state.parked and state.paused_at is None and not state.terminal
+    )
     if needs_nobody and next_wake(row.plan, state, commit.at, 0) is None:
         raise Violation("L3", f"version {commit.version} waits for no person and will never be looked at again")
