@@ -12,7 +12,7 @@ from saga.core.errors import SagaError
 from saga.core.sampling import sampling_of
 from saga.core.topology import wanted_topology
 from saga.define import Definition
-from saga.engine.settings import EngineSettings
+from saga.engine.settings import EngineSettings, Trust
 from saga.engine.worker import Orchestrator
 from saga.participant import Participant, Serving
 from saga.ports import Database, StoredDefinition
@@ -70,11 +70,17 @@ async def apply_topology(url: str, services: Iterable[str]) -> list[str]:
     return await apply(url, wanted_topology(services))
 
 
+def trust_of(settings: Settings) -> Trust:
+    """Whose word counts."""
+    approvers = {person: frozenset(roles) for person, roles in settings.approvers.items()}
+    return Trust(gateways=frozenset(settings.gateways), approvers=approvers)
+
+
 def engine_settings(settings: Settings) -> EngineSettings:
     """What of the settings the engine needs."""
     return EngineSettings(
         max_in_flight=settings.max_in_flight,
-        gateways=frozenset(settings.gateways),
+        trust=trust_of(settings),
         sampling=sampling_of(settings.trace_sampling),
     )
 

@@ -17,6 +17,12 @@ MASK = "***"
 BAD_FILE = "SAGA-1003"
 NOT_FIELDS = {"config", "profile"}
 
+Role = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+Person = Annotated[str, msgspec.Meta(pattern="^[^,]{1,200}$")]
+Approvers = Annotated[
+    dict[Person, Annotated[tuple[Role, ...], msgspec.Meta(max_length=20)]], msgspec.Meta(max_length=1_000)
+]
+
 _PASSWORD_ARGUMENT = re.compile(r"([?&]password=)[^&]*")
 
 
@@ -43,7 +49,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 2_000
     """Unanswered commands of a process above which starts wait."""
     gateways: tuple[str, ...] = ()
-    """Broker users whose `saga-actor` is believed; comma-separated in the environment."""
+    """Broker users who vouch for people: their `saga-actor` is believed; comma-separated in the environment."""
+    approvers: Approvers = {}
+    """Who decides on approvals, as which roles; `*` is everybody. A table `[approvers]` with `ada = ["editor"]`; in the
+    environment `ada=editor+head,bo=editor`."""
     otlp: str = ""
     """OpenTelemetry backend over HTTP, e.g. `http://collector:4318`; empty: nothing is sent."""
     otlp_headers: tuple[str, ...] = ()
@@ -108,7 +117,7 @@ def _shown(name: str, value: object) -> str:
 
 def _explained(error: str, origins: Mapping[str, str]) -> str:
     """What is wrong, in which setting, from where, and what would be right."""
-    named = re.search(r"`(?:\$\.)?(\w+)", error)
+    named = re.search(r"`\$\.(\w+)", error) or re.search(r"`(\w+)", error)
     name = named[1] if named is not None else "?"
     reason = error.partition(" - at ")[0]
     if name not in Settings.__struct_fields__:
@@ -139,9 +148,29 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if value is None and secret_file is not None:
             value = _read(name, Path(secret_file))
         if value is not None:
-            listed = kinds[name] == tuple[str, ...]
-            found[name] = tuple(part for part in value.split(",") if part) if listed else value
+            found[name] = _of_text(name, value, kinds[name])
     return found
+
+
+def _of_text(name: str, value: str, kind: object) -> object:
+    """What stands in a variable, as a file would have it. Raises SettingsError."""
+    if kind != tuple[str, ...] and name != "approvers":
+        return value
+    parts = tuple(part for part in value.split(",") if part)
+    if name != "approvers":
+        return parts
+    found: dict[str, tuple[str, ...]] = {}
+    for part in parts:
+        person, equals, roles = part.rpartition("=")
+        if not equals:
+            raise SettingsError(f"{PREFIX}APPROVERS: {part!r} names no roles. Fix: person=role+role,person=role")
+        found[person.strip()] = tuple(role.strip() for role in roles.split("+"))
+    return found
+
+
+def approvers_as_text(approvers: Mapping[str, tuple[str, ...]]) -> str:
+    """As a variable holds it. A name with a comma has no such form."""
+    return ",".join(f"{person}={'+'.join(roles)}" for person, roles in approvers.items())
 
 
 def _refuse_typos(environment: Mapping[str, str]) -> None:

@@ -24,6 +24,7 @@ FAMILIES = {
     "50": "Messages that are refused or parked",
     "51": "Deliveries that a participant refuses",
     "52": "Steps that are parked",
+    "53": "What is said to a saga and does not count",
     "6": "`saga conform` and `saga demo`",
     "9": "Defects",
 }

@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,12 @@ def dev(ctx: click.Context, targets: tuple[str, ...], modules: tuple[str, ...], 
     logs.configure("warning" if settings.log_level == "info" else settings.log_level, settings.log_format)
     place = place_in(state)
     with claimed(place):
-        asyncio.run(_dev(place, targets, modules))
+        asyncio.run(_dev(settings, place, targets, modules))
     click.echo("drained")
 
 
-async def _dev(place: Any, targets: tuple[str, ...], modules: tuple[str, ...]) -> None:
+async def _dev(settings: Any, place: Any, targets: tuple[str, ...], modules: tuple[str, ...]) -> None:
+    from saga.bootstrap import engine_settings
     from saga.core.errors import DefinitionConflict
     from saga.embedded import Parts, live
     from saga.named import definitions_in, participant_in
@@ -63,7 +65,8 @@ async def _dev(place: Any, targets: tuple[str, ...], modules: tuple[str, ...]) -
         else:
             parts, lines = await _reference(place, stack)
         try:
-            await live(place, parts, stop, lambda resent: _greet(place, parts, lines, resent))
+            greet = partial(_greet, place, parts, lines)
+            await live(place, parts, stop, greet, settings=engine_settings(settings))
         except DefinitionConflict as conflict:
             raise CommandFailed(
                 conflict.code,

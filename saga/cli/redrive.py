@@ -166,10 +166,11 @@ def _act(
     settings: Any, store: Any, given: dict[str, Any], verb: str, stack: AsyncExitStack
 ) -> Callable[[Any], Awaitable[None]]:
     """What to do with each row."""
+    from saga.bootstrap import trust_of
     from saga.engine.redrive import Redriving, note, redrive, way_back
     from saga.stores import CLOCK
 
-    wish = Redriving(given["actor"], given["reason"], frozenset(settings.gateways))
+    wish = Redriving(given["actor"], given["reason"], trust_of(settings))
     opened: list[Any] = []
 
     async def bus() -> Any:

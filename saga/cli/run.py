@@ -120,6 +120,8 @@ async def _supervise(settings: Any, modules: tuple[str, ...]) -> int:
 
 def environment_of(settings: Any, number: int) -> dict[str, str]:
     """What the child of this number is told: the same, but one process and the next port."""
+    from saga.settings import approvers_as_text
+
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SAGA_")}
     environment |= {
         "SAGA_CONFIG": os.devnull,
@@ -128,6 +130,7 @@ def environment_of(settings: Any, number: int) -> dict[str, str]:
         "SAGA_PROCESSES": "1",
         "SAGA_MAX_IN_FLIGHT": str(settings.max_in_flight),
         "SAGA_GATEWAYS": ",".join(settings.gateways),
+        "SAGA_APPROVERS": approvers_as_text(settings.approvers),
         "SAGA_OTLP": settings.otlp,
         "SAGA_OTLP_HEADERS": ",".join(settings.otlp_headers),
         "SAGA_TRACE_SAMPLING": ",".join(settings.trace_sampling),

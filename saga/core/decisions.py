@@ -18,26 +18,36 @@ from saga.core.state import Request, SagaState
 
 def objection(plan: Plan, state: SagaState, given: DecisionGiven) -> Refusal | None:
     """Why a decision does not count, for the person who made it; None when it does, or was made before."""
+    if given.request in state.decision_ids:
+        return None
     block = plan.blocks.get(template(given.path))
     request = state.requests.get(given.path)
     if not isinstance(block, Approval) or request is None or request.number == 0:
         asked = ", ".join(path for path, _ in waiting(plan, state)) or "none"
         return Refusal("unknown-approval", f"nothing is to be approved at {given.path!r}; waiting are: {asked}")
+    if given.number is not None and given.number != request.number:
+        text = f"request {given.number} is not the one to decide on: it is request {request.number}; look again"
+        return Refusal("changed", text)
     earlier = next((d for d in request.decisions if d.approver == given.approver), None)
-    if earlier is not None and earlier.choice is given.choice and earlier.digest == given.digest:
+    if earlier is None:
+        return _over(plan, state, given, request) or _not_theirs(request, given) or _not_this(block, request, given)
+    if earlier.choice is given.choice and earlier.digest == given.digest:
         return None
-    if earlier is not None:
-        said = "approved" if earlier.choice is e.Choice.APPROVE else "rejected"
-        return Refusal("already-decided", f"{given.approver} {said} this at {_time(earlier.at)}; the first one counts")
-    over = _over(plan, state, given, request)
-    if over is not None:
-        return over
+    said = "approved" if earlier.choice is e.Choice.APPROVE else "rejected"
+    return Refusal("already-decided", f"{given.approver} {said} this at {_time(earlier.at)}; the first one counts")
+
+
+def _not_theirs(request: Request, given: DecisionGiven) -> Refusal | None:
     if request.requester is not None and given.approver == request.requester:
         return Refusal("requester", f"{given.approver} asked for this and may not decide on it")
     if not given.roles & set(request.roles):
         held = ", ".join(sorted(given.roles)) or "none"
         wanted_roles = " or ".join(request.roles)
         return Refusal("not-allowed", f"deciding needs the role {wanted_roles}; {given.approver} has: {held}")
+    return None
+
+
+def _not_this(block: Approval, request: Request, given: DecisionGiven) -> Refusal | None:
     if given.digest != request.digest:
         return Refusal("changed", "what is to be approved is not what was looked at any more; look again")
     return None if given.edited is None else _bad_edit(block, request, given.edited)
@@ -50,13 +60,13 @@ def _over(plan: Plan, state: SagaState, given: DecisionGiven, request: Request) 
             who = ", ".join(f"{d.approver} ({d.choice}, {_time(d.at)})" for d in request.decisions)
             return Refusal("already-decided", f"this was {request.closed} by {who}")
         case e.Closed.EXPIRED:
-            return Refusal("expired", f"the time to decide ended at {_time(request.closed_at or now)}")
+            return Refusal("approval-expired", f"the time to decide ended at {_time(request.closed_at or now)}")
         case None:
             pass
     if state.terminal or not wanted(plan, state, given.path):
         return Refusal("ended", f"the saga does not go this way any more: {state.because or state.phase}")
     if request.expires_at is not None and now >= request.expires_at:
-        return Refusal("expired", f"the time to decide ended at {_time(request.expires_at)}")
+        return Refusal("approval-expired", f"the time to decide ended at {_time(request.expires_at)}")
     if len(request.decisions) >= DECISIONS_MAX:
         return Refusal("too-many", f"{len(request.decisions)} people have decided")
     return None
@@ -98,7 +108,7 @@ def _kind(value: msgspec.Raw) -> str:
 
 def on_decision(plan: Plan, state: SagaState, given: DecisionGiven) -> tuple[e.AnyEvent, ...]:
     """Record a person's first decision, and what it closes."""
-    if objection(plan, state, given) is not None:
+    if given.request in state.decision_ids or objection(plan, state, given) is not None:
         return ()
     request = state.requests[given.path]
     if any(d.approver == given.approver for d in request.decisions):

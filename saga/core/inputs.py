@@ -170,6 +170,8 @@ class DecisionGiven(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     edited: bytes | None = None
     """The subject as the approver wants it."""
+    number: int | None = None
+    """Of the request the approver saw; None: the one that is open."""
 
 
 class ParentAsks(msgspec.Struct, frozen=True, kw_only=True):

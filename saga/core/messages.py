@@ -123,18 +123,53 @@ class StartMessage(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
-class CancelMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """Asks for cancel with compensation."""
+class ToSaga(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller says to one saga that is there."""
 
     saga: str | None
     name: str | None
-    """With `business_key`, when the saga id is not known."""
+    """Of the definition; with `business_key`, when the saga id is not known."""
     business_key: str | None
     message_id: str
-    reason: str
+    """The same again changes nothing."""
     reply_to: str = ""
     sender: str | None = None
     actor: str | None = None
+    """Believed only from gateways."""
+
+
+class CancelMessage(ToSaga, frozen=True, kw_only=True):
+    """Asks for cancel with compensation."""
+
+    reason: str
+
+
+class SignalMessage(ToSaga, frozen=True, kw_only=True):
+    """Something a saga waits for, or will. `name` is the routing key, which the broker checked against rights."""
+
+    signal: str
+    body: bytes
+
+
+class Choice(StrEnum):
+    """What a person said to a request for approval."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class DecideMessage(ToSaga, frozen=True, kw_only=True):
+    """A person's decision on a request for approval; `actor` is the person, for whom a gateway vouches."""
+
+    path: str
+    choice: Choice
+    digest: str
+    """Of the subject that was looked at."""
+    number: int | None = None
+    """Of the request that was looked at; None: the one that is open."""
+    reason: str = ""
+    edited: bytes | None = None
+    """The subject as the approver wants it."""
 
 
 class ResultKind(StrEnum):
@@ -146,7 +181,7 @@ class ResultKind(StrEnum):
 
 
 class ResultMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer to a caller's start or control message."""
+    """An answer to a caller's start, signal or control message."""
 
     kind: ResultKind
     reply_to: str

@@ -32,6 +32,7 @@ def evolved(state: SagaState, event: Deciding, here: Order) -> SagaState:
     match event:
         case e.ApprovalDecided():
             request = _decided(request, event)
+            state = replace(state, decision_ids=state.decision_ids | {event.request})
         case e.ApprovalClosed():
             request = replace(request, closed=event.how, closed_at=event.at)
         case e.ApprovalEscalated():

@@ -226,6 +226,8 @@ class SagaState(msgspec.Struct, frozen=True, kw_only=True):
     signal_ids: frozenset[str] = frozenset()
     """Of all that came: the same again changes nothing."""
     requests: dict[str, Request] = {}
+    decision_ids: frozenset[str] = frozenset()
+    """Of all decisions that counted: a message that comes again must not decide on a later request."""
     parked: dict[str, Parked] = {}
     paused_at: datetime | None = None
     deadline_passed: bool = False

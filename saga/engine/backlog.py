@@ -1,16 +1,24 @@
-"""Work that has arrived and was not decided yet. Replies and alarms go first; starts wait while too much is open."""
+"""Work that has arrived and was not decided yet. Replies and alarms go first; starts wait while too much is open.
+
+Signals that came before their saga are held: unacknowledged, for a while, and looked at again now and then.
+"""
 
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
 
 from saga.core.messages import StartMessage
 from saga.engine.receive import Work
 from saga.engine.settings import EngineSettings
 
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
 
 class Backlog:
-    """Two lines of work, and how many commands wait for an answer.
+    """Two lines of work, what is held, and how many commands wait for an answer.
 
     `in_flight` counts what this process saw open and close. A command opened by one orchestrator may be closed by
     another, so one process alone may be wrong, and below zero; the sum over all of them is right, and that is what
@@ -21,6 +29,7 @@ class Backlog:
         self._settings = settings
         self._urgent: deque[Work] = deque()
         self._starts: deque[Work] = deque()
+        self._held: deque[Work] = deque()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._in_flight = 0
@@ -59,6 +68,18 @@ class Backlog:
         """These are next again, in their order."""
         self._urgent.extendleft(reversed(works))
         self._arrived.set()
+
+    def hold(self, works: Iterable[Work]) -> None:
+        """Keep these until `recall`. Beyond the limit those that waited longest have their last look at once."""
+        self._held.extend(works)
+        while len(self._held) > self._settings.held_max:
+            self.add([msgspec.structs.replace(self._held.popleft(), hold_until=LONG_AGO)])
+
+    def recall(self) -> None:
+        """Have another look at what is held."""
+        if self._held and not self._ending:
+            held, self._held = self._held, deque()
+            self.add(held)
 
     def next_batch(self) -> list[Work]:
         """What arrived during the last commit, no linger."""

@@ -6,22 +6,24 @@ set aside and the others go on.
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from saga.core import events
 from saga.core.decide import Decision, decide
 from saga.core.errors import ProtocolViolation
-from saga.core.inputs import Cancel, Delivered, Reply, Tick, Undelivered
-from saga.core.messages import CancelMessage, ReplyMessage, StartMessage
+from saga.core.inputs import Delivered, Refusal, Reply, Tick, Undelivered
+from saga.core.messages import ReplyMessage, ResultMessage, SignalMessage, StartMessage, ToSaga
 from saga.core.outstanding import next_wake, view
 from saga.core.plan import Plan
 from saga.core.replies import screen
 from saga.core.state import SagaState, Waiting
+from saga.engine import said
 from saga.engine.cache import Found, Live
 from saga.engine.dispatch import Dispatch, Dispatches, Wanted, dispatch_of, wanted
 from saga.engine.receive import ENGINE_DEFECT, Work, park
+from saga.engine.settings import EngineSettings
 from saga.engine.start import Opening, Starts
 from saga.engine.time import StoreClock
 from saga.ports import Advance, ParkedMessage
@@ -52,17 +54,22 @@ class Draft(msgspec.Struct):
     resends: list[Dispatch] = []
     settled: list[tuple[Work, Live]] = []
     """Work that changes nothing."""
+    refused: list[tuple[Work, ResultMessage]] = []
+    """What somebody said that does not count, and what they hear of it."""
+    early: list[Work] = []
+    """Signals that came before their saga."""
     later: list[Work] = []
 
 
 class Desk:
     """Drafts batches of work."""
 
-    def __init__(self, starts: Starts, dispatches: Dispatches, clock: StoreClock, gateways: frozenset[str]) -> None:
+    def __init__(self, starts: Starts, dispatches: Dispatches, clock: StoreClock, settings: EngineSettings) -> None:
         self._starts = starts
         self._dispatches = dispatches
         self._clock = clock
-        self._gateways = gateways
+        self._trust = settings.trust
+        self._hold = timedelta(seconds=settings.hold_seconds)
 
     async def draft(self, works: Sequence[Work], found: Found) -> Draft:
         """Everything these works come to. Raises Unavailable."""
@@ -95,11 +102,24 @@ class Desk:
             self._decide(work, found.live[work.saga], draft)
         elif work.saga in found.unreadable:
             raise ProtocolViolation(ENGINE_DEFECT, f"its saga cannot be read: {found.unreadable[work.saga]}")
+        elif isinstance(asks, SignalMessage) and (held := self._held(work)) is not None:
+            draft.early.append(held)
         else:
             raise ProtocolViolation(Poison.UNKNOWN_SAGA, f"no saga {work.saga or 'with that key'} in this store")
 
+    def _held(self, work: Work) -> Work | None:
+        """A signal may be faster than the start of its saga; None when it has waited long enough."""
+        now = self._clock.now()
+        until = work.hold_until or now + self._hold
+        return msgspec.structs.replace(work, hold_until=until) if now < until else None
+
     def _decide(self, work: Work, before: Live, draft: Draft) -> None:
         given = self._input(work, before)
+        if isinstance(work.asks, ToSaga) and isinstance(given, said.Said):
+            refusal = said.objection(before.plan, before.state, given)
+            if refusal is not None:
+                self._refuse(work, work.asks, refusal, draft)
+                return
         decision = decide(before.plan, before.state, given)
         if decision.events:
             draft.moves[work.saga] = self._move(work, before, decision)
@@ -108,8 +128,15 @@ class Desk:
             self._look_again(before, given, draft)
         draft.settled.append((work, before))
 
-    def _input(self, work: Work, before: Live) -> Reply | Cancel | Tick | Undelivered | Delivered:
-        """What happened to the saga. Raises ProtocolViolation for a reply to nothing it ever asked."""
+    def _refuse(self, work: Work, asks: ToSaga, refusal: Refusal, draft: Draft) -> None:
+        """Whoever can hear it is told; what nobody hears of is kept."""
+        if not asks.reply_to:
+            raise ProtocolViolation(refusal.code, refusal.text)
+        draft.refused.append((work, said.refused(asks, work.saga, refusal)))
+
+    def _input(self, work: Work, before: Live) -> Reply | Tick | Undelivered | Delivered | said.Said:
+        """What happened to the saga. Raises ProtocolViolation for a reply to nothing it ever asked, and for what its
+        sender may not say."""
         now = self._clock.now()
         match work.asks:
             case ReplyMessage() as reply:
@@ -117,10 +144,8 @@ class Desk:
                 if rejected is not None:
                     raise ProtocolViolation(rejected.code, rejected.detail)
                 return Reply(now=now, message=reply)
-            case CancelMessage() as cancel:
-                actor = cancel.actor if cancel.sender in self._gateways else None
-                by = cancel.sender or "unknown"
-                return Cancel(now=now, request=cancel.message_id, by=by, actor=actor, reason=cancel.reason)
+            case ToSaga() as message:
+                return said.input_of(message, before.state, self._trust, now)
             case Undelivered() | Delivered() as feedback:
                 return msgspec.structs.replace(feedback, now=now)
             case _:
@@ -180,8 +205,8 @@ def _cause(work: Work) -> str:
     match work.asks:
         case ReplyMessage() as reply:
             return f"reply {reply.service}.{reply.outcome} to {reply.path} {reply.in_reply_to}"
-        case CancelMessage() as cancel:
-            return f"cancel {cancel.message_id} by {cancel.sender}"
+        case ToSaga() as message:
+            return said.described(message)
         case Undelivered() | Delivered() as feedback:
             return f"broker {type(feedback).__name__.lower()} {feedback.path}"
         case _:

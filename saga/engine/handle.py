@@ -11,8 +11,9 @@ from typing import Protocol
 import msgspec
 
 from saga.core.errors import SchemaMismatch, Unavailable
-from saga.core.messages import CancelMessage, ReplyMessage, ResultMessage
-from saga.engine.answers import accepted, cancel_heard, ended, key_reused
+from saga.core.messages import ReplyMessage, ResultMessage, ToSaga
+from saga.engine import said
+from saga.engine.answers import accepted, ended, key_reused
 from saga.engine.cache import Live, SagaCache
 from saga.engine.commit import Outcome, commit_all
 from saga.engine.dispatch import Dispatch, Dispatches, dispatch_of
@@ -38,6 +39,8 @@ class Hop(msgspec.Struct):
     answers: list[ResultMessage] = []
     done: list[Delivery] = []
     again: list[Work] = []
+    early: list[Work] = []
+    """To be looked at again when their saga may have come."""
     opened: int = 0
     """Commands that began to wait for an answer in this commit, less those that no longer do."""
 
@@ -60,10 +63,13 @@ class Handler:
         works = await self._addressed(works)
         found = await self._cache.read(work.saga for work in works if work.saga)
         draft = await self._desk.draft(works, found)
-        hop = Hop(again=draft.later, dispatches=draft.resends)
+        hop = Hop(again=draft.later, early=draft.early, dispatches=draft.resends)
         await self._commit(draft, hop)
         for work, live in draft.settled:
             _finish(work, live, live, hop)
+        for work, refusal in draft.refused:
+            hop.answers.append(refusal)
+            hop.done += [work.delivery] if work.delivery is not None else []
         await self._rearm(draft)
         return hop
 
@@ -74,8 +80,8 @@ class Handler:
         return await self.handle([park(work.delivery, ENGINE_DEFECT, f"{type(error).__name__}: {error}")])
 
     async def _addressed(self, works: Sequence[Work]) -> list[Work]:
-        """The same work with each saga's id: a cancel may name its saga by business key."""
-        keys = {id(work): _key(work.asks) for work in works if isinstance(work.asks, CancelMessage) and not work.saga}
+        """The same work with each saga's id: callers may name a saga by its business key."""
+        keys = {id(work): _key(work.asks) for work in works if isinstance(work.asks, ToSaga) and not work.saga}
         if not keys:
             return list(works)
         known = await self._records.find(list(dict.fromkeys(keys.values())))
@@ -186,14 +192,14 @@ class Handler:
 TERMINAL_STATUSES = frozenset({"completed", "compensated", "abandoned"})
 
 
-def _key(cancel: CancelMessage) -> tuple[str, str]:
-    return cancel.name or "", BY_KEY + (cancel.business_key or "")
+def _key(message: ToSaga) -> tuple[str, str]:
+    return message.name or "", BY_KEY + (message.business_key or "")
 
 
 def _finish(work: Work, before: Live, after: Live, hop: Hop) -> None:
-    """The work is settled: acknowledge it, and tell a caller who asked for a cancel."""
-    if isinstance(work.asks, CancelMessage) and work.asks.reply_to:
-        hop.answers.append(cancel_heard(work.asks, after.plan, before.state, after.state))
+    """The work is settled: acknowledge it, and tell a caller who wants to hear of it."""
+    if isinstance(work.asks, ToSaga) and work.asks.reply_to:
+        hop.answers.append(said.heard(work.asks, after.plan, before.state, after.state))
     if work.delivery is not None:
         hop.done.append(work.delivery)
 

@@ -2,20 +2,22 @@
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 
 import msgspec
 
 from saga.core.errors import ProtocolViolation
 from saga.core.inputs import Delivered, Undelivered
-from saga.core.messages import CancelMessage, ReplyMessage, ResultKind, ResultMessage, StartMessage
+from saga.core.messages import ReplyMessage, ResultKind, ResultMessage, StartMessage, ToSaga
 from saga.ports import Delivery, ParkedMessage
 from saga.wire import (
-    cancel_from_wire,
+    control_from_wire,
     names,
     parked_from_delivery,
     parked_from_wire,
     reply_address,
     reply_from_wire,
+    signal_from_wire,
     start_from_wire,
 )
 
@@ -28,19 +30,22 @@ ENGINE_DEFECT = "engine-defect"
 class Work(msgspec.Struct, frozen=True, eq=False):
     """Something to be decided on. A delivery is acknowledged only after what it led to is committed."""
 
-    asks: StartMessage | ReplyMessage | CancelMessage | Undelivered | Delivered | ParkedMessage | None
+    asks: StartMessage | ReplyMessage | ToSaga | Undelivered | Delivered | ParkedMessage | None
     """None: look at the clock."""
     saga: str = ""
-    """Known for all but starts, and cancels by business key."""
+    """Known for all but starts, and for what is said to a saga by its business key."""
     delivery: Delivery | None = None
     refusal: ResultMessage | None = None
     """With a ParkedMessage: what the caller is told."""
+    hold_until: datetime | None = None
+    """Of a signal that came before its saga: when it is given up. Set when it is held first."""
 
 
-_DECODERS: dict[str, Callable[[Delivery], StartMessage | ReplyMessage | CancelMessage | ParkedMessage]] = {
+_DECODERS: dict[str, Callable[[Delivery], StartMessage | ReplyMessage | ToSaga | ParkedMessage]] = {
     names.QUEUE_START: start_from_wire,
     names.QUEUE_REPLIES: reply_from_wire,
-    names.QUEUE_CONTROL: cancel_from_wire,
+    names.QUEUE_SIGNALS: signal_from_wire,
+    names.QUEUE_CONTROL: control_from_wire,
     names.QUEUE_PARKING: parked_from_wire,
     names.QUEUE_DEAD: parked_from_wire,
 }
@@ -53,7 +58,7 @@ def work_of(delivery: Delivery) -> Work:
         message = _DECODERS[delivery.queue](delivery)
     except ProtocolViolation as violation:
         return park(delivery, violation.code, violation.detail)
-    saga = message.saga or "" if isinstance(message, ReplyMessage | CancelMessage) else ""
+    saga = message.saga or "" if isinstance(message, ReplyMessage | ToSaga) else ""
     return Work(message, saga, delivery)
 
 
@@ -64,7 +69,7 @@ def park(delivery: Delivery, code: str, detail: str) -> Work:
 
 
 def _refusal(delivery: Delivery, code: str, detail: str) -> ResultMessage | None:
-    if delivery.queue not in (names.QUEUE_START, names.QUEUE_CONTROL):
+    if delivery.queue not in (names.QUEUE_START, names.QUEUE_SIGNALS, names.QUEUE_CONTROL):
         return None
     try:
         address = reply_address(delivery)

@@ -1,7 +1,8 @@
 """The step that puts a parked message back where it came from.
 
-A start or a command is published again, as nobody's: the broker refuses another's `user_id`. A reply or a cancel is
-believed for its sender, which only the store still knows, so it goes into the journal with the identity it came with.
+A start or a command is published again, as nobody's: the broker refuses another's `user_id`. A reply, and what was said
+to a saga, is believed for its sender, which only the store still knows: it goes into the journal with the identity it
+came with.
 A message is noted as redriven only after its publishing was confirmed, or what it led to was committed: whatever
 happens in between, it is sent again rather than lost, and every consumer knows a repetition.
 """
@@ -13,11 +14,13 @@ import msgspec
 
 from saga.core.decide import Decision, decide
 from saga.core.errors import ProtocolViolation
-from saga.core.inputs import Cancel, Reply
-from saga.core.messages import CancelMessage, ReplyMessage
+from saga.core.inputs import Reply
+from saga.core.messages import ReplyMessage, ToSaga
 from saga.core.replies import screen
+from saga.engine import said
 from saga.engine.cache import Live
 from saga.engine.operate import NoSuchSaga, NotPossible, commit_decision
+from saga.engine.settings import Trust
 from saga.ports import (
     Bus,
     Clock,
@@ -31,7 +34,7 @@ from saga.ports import (
     Store,
     Unavailable,
 )
-from saga.wire import cancel_from_wire, names, reply_from_wire, start_from_wire
+from saga.wire import control_from_wire, names, reply_from_wire, signal_from_wire, start_from_wire
 from saga.wire.callers import BY_KEY
 
 NOTE_TRIES = 3
@@ -43,7 +46,7 @@ class NoWayBack(NotPossible):
     code = "SAGA-3007"
 
 
-Way = Outgoing | ReplyMessage | CancelMessage
+Way = Outgoing | ReplyMessage | ToSaga
 """Published, or decided on."""
 
 
@@ -52,8 +55,7 @@ class Redriving(msgspec.Struct, frozen=True):
 
     actor: str
     reason: str
-    gateways: frozenset[str] = frozenset()
-    """Broker users whose `saga-actor` is believed."""
+    trust: Trust = Trust()
 
 
 def way_back(row: ParkedRow) -> Way:
@@ -68,8 +70,10 @@ def way_back(row: ParkedRow) -> Way:
                 return _outgoing(message)
             case names.EXCHANGE_REPLIES:
                 return reply_from_wire(_as_delivered(message, sender=message.sender))
+            case names.EXCHANGE_SIGNALS:
+                return signal_from_wire(_as_delivered(message, sender=message.sender))
             case names.EXCHANGE_CONTROL:
-                return cancel_from_wire(_as_delivered(message, sender=message.sender))
+                return control_from_wire(_as_delivered(message, sender=message.sender))
             case _:
                 place = f"queue {message.origin!r}, exchange {message.exchange!r}"
                 raise NoWayBack(f"message {row.id} does not say where to go back to ({place}). {_discard(row)}")
@@ -93,8 +97,8 @@ async def redrive(
                 await _publish(await bus(), row, way)
             case ReplyMessage():
                 await _reply(store, clock, row, way, wish)
-            case CancelMessage():
-                await _cancel(store, clock, way, wish)
+            case ToSaga():
+                await _say(store, clock, row, way, wish)
     except NoSuchSaga:
         raise NoWayBack(f"the saga of message {row.id} is not in this store. {_discard(row)}") from None
     await note(store, row.id, "redriven", wish)
@@ -131,34 +135,36 @@ async def _publish(bus: Bus, row: ParkedRow, message: Outgoing) -> None:
 async def _reply(store: Store, clock: Clock, row: ParkedRow, reply: ReplyMessage, wish: Redriving) -> None:
     def decided(live: Live, now: datetime) -> Decision:
         if (rejected := screen(live.plan, live.state, reply)) is not None:
-            raise NoWayBack(
-                f"message {row.id} would only be parked again: {rejected.code}: {rejected.detail}. {_discard(row)}"
-            )
+            raise _in_vain(row, rejected.code, rejected.detail)
         return decide(live.plan, live.state, Reply(now=now, message=reply))
 
     what = f"reply {reply.service}.{reply.outcome} to {reply.path} {reply.in_reply_to}"
     await commit_decision(store, clock, reply.saga, decided, cause=f"operator redrive by {wish.actor}: {what}")
 
 
-async def _cancel(store: Store, clock: Clock, cancel: CancelMessage, wish: Redriving) -> None:
-    saga = cancel.saga
+async def _say(store: Store, clock: Clock, row: ParkedRow, message: ToSaga, wish: Redriving) -> None:
+    saga = message.saga
     if saga is None:
-        key = (cancel.name or "", f"{BY_KEY}{cancel.business_key}")
+        key = (message.name or "", f"{BY_KEY}{message.business_key}")
         known = (await store.find([key])).get(key)
         saga = "" if known is None else known.saga
 
     def decided(live: Live, now: datetime) -> Decision:
-        given = Cancel(
-            now=now,
-            request=cancel.message_id,
-            by=cancel.sender or "unknown",
-            actor=cancel.actor if cancel.sender in wish.gateways else None,
-            reason=cancel.reason,
-        )
+        try:
+            given = said.input_of(message, live.state, wish.trust, now)
+        except ProtocolViolation as violation:
+            raise _in_vain(row, violation.code, violation.detail) from None
+        refusal = said.objection(live.plan, live.state, given)
+        if refusal is not None:
+            raise _in_vain(row, refusal.code, refusal.text)
         return decide(live.plan, live.state, given)
 
-    cause = f"operator redrive by {wish.actor}: cancel {cancel.message_id} by {cancel.sender}"
+    cause = f"operator redrive by {wish.actor}: {said.described(message)}"
     await commit_decision(store, clock, saga, decided, cause=cause)
+
+
+def _in_vain(row: ParkedRow, code: str, text: str) -> NoWayBack:
+    return NoWayBack(f"message {row.id} would only be parked again: {code}: {text}. {_discard(row)}")
 
 
 def _discard(row: ParkedRow) -> str:

@@ -1,8 +1,25 @@
 """How an orchestrator process behaves: one frozen value."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from saga.core.sampling import Sampling
+
+EVERYBODY = "*"
+
+
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose word counts."""
+
+    gateways: frozenset[str] = frozenset()
+    """Broker users who vouch for people: their `saga-actor` is believed, and only they bring decisions."""
+    approvers: Mapping[str, frozenset[str]] = {}
+    """The roles of each person; those of `*` are everybody's."""
+
+    def roles_of(self, person: str) -> frozenset[str]:
+        """What a person may decide as."""
+        return self.approvers.get(person, frozenset()) | self.approvers.get(EVERYBODY, frozenset())
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,8 +40,13 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     cache_sagas_max: int = 10_000
     publishes_max: int = 8
     """Publish batches under way at once."""
-    gateways: frozenset[str] = frozenset()
-    """Broker users whose `saga-actor` header is believed."""
+    trust: Trust = Trust()
+    hold_seconds: float = 10.0
+    """How long a signal waits for its saga, unacknowledged, before it is parked."""
+    held_max: int = 500
+    """Signals that may wait so at once; well below `prefetch`, or others would wait behind them."""
+    recall_interval_seconds: float = 0.25
+    """Between two looks whether their sagas have come."""
     sampling: Sampling = Sampling()
     """Which sagas are traced."""
     drain_seconds: float = 20.0

@@ -6,6 +6,7 @@ from datetime import datetime
 import msgspec
 
 from saga.core import events
+from saga.core.blocks import Approval
 from saga.core.decide import business_key, decide
 from saga.core.errors import ProtocolViolation
 from saga.core.inputs import Start
@@ -38,7 +39,7 @@ class Starts:
     def __init__(self, catalog: Catalog, ids: Ids, settings: EngineSettings) -> None:
         self._catalog = catalog
         self._ids = ids
-        self._gateways = settings.gateways
+        self._gateways = settings.trust.gateways
         self._sampling = settings.sampling
 
     async def plans(self, starts: list[StartMessage]) -> dict[tuple[str, int | None], Plan | str]:
@@ -56,6 +57,12 @@ class Starts:
             raise ProtocolViolation(Poison.READS_MISMATCH, f"the saga cannot run on this input: {mismatch}")
         given = self._given(asks, plan, now)
         decision = decide(plan, None, given)
+        if decision.state.requester is None and (excluding := _excludes_requester(plan)) is not None:
+            text = (
+                f"{excluding} of {asks.name} excludes whoever asks for the saga, and the start names nobody. "
+                "Fix: start it through a gateway that sets saga-actor, or name the requester in the definition"
+            )
+            raise ProtocolViolation(Poison.NO_REQUESTER, text)
         wake_at = next_wake(plan, decision.state, now, 0)
         new = NewSaga(
             saga=given.saga,
@@ -98,6 +105,12 @@ class Starts:
         names = ", ".join(known) or "nothing"
         text = f"no definition {asks.name!r} is published; published: {names}. Fix: saga definitions publish MODULE"
         return ProtocolViolation(Poison.UNKNOWN_DEFINITION, text)
+
+
+def _excludes_requester(plan: Plan) -> str | None:
+    """An approval that whoever asked may not give."""
+    found = (block for block in plan.blocks.values() if isinstance(block, Approval) and block.exclude_requester)
+    return next((block.path for block in found), None)
 
 
 def start_key(asks: StartMessage, plan: Plan) -> str:

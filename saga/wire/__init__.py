@@ -2,8 +2,6 @@
 
 from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX
 from saga.wire.callers import (
-    cancel_from_wire,
-    cancel_to_wire,
     reply_address,
     result_from_wire,
     result_to_wire,
@@ -14,6 +12,13 @@ from saga.wire.commands import (
     command_envelope,
     command_from_wire,
     command_to_wire,
+)
+from saga.wire.control import (
+    cancel_to_wire,
+    control_from_wire,
+    decide_to_wire,
+    signal_from_wire,
+    signal_to_wire,
 )
 from saga.wire.parking import (
     check_sender,
@@ -41,14 +46,15 @@ __all__ = [
     "JSON_DEPTH_MAX",
     "Poison",
     "answer",
-    "cancel_from_wire",
     "cancel_to_wire",
     "check_json",
     "check_sender",
     "command_envelope",
     "command_from_wire",
     "command_to_wire",
+    "control_from_wire",
     "cut_text",
+    "decide_to_wire",
     "park_to_wire",
     "parked_from_delivery",
     "parked_from_wire",
@@ -57,6 +63,8 @@ __all__ = [
     "reply_to_wire",
     "result_from_wire",
     "result_to_wire",
+    "signal_from_wire",
+    "signal_to_wire",
     "start_from_wire",
     "start_to_wire",
 ]

@@ -1,4 +1,4 @@
-"""Starts and cancels from callers, and the results they hear."""
+"""Starts from callers, and the results they hear."""
 
 import hashlib
 import re
@@ -6,10 +6,10 @@ import re
 import msgspec
 
 from saga.core.errors import ProtocolViolation
-from saga.core.messages import CancelMessage, ResultKind, ResultMessage, StartMessage
+from saga.core.messages import ResultKind, ResultMessage, StartMessage
 from saga.ports import Delivery, Outgoing
 from saga.wire import fields, names
-from saga.wire.screen import ERROR_TEXT_BYTES_MAX, KEY_CHARACTERS_MAX, Poison, check_json, cut_text, screen
+from saga.wire.screen import KEY_CHARACTERS_MAX, Poison, check_json, cut_text, screen
 
 BY_KEY = "k:"
 BY_MESSAGE = "m:"
@@ -60,52 +60,6 @@ def start_from_wire(delivery: Delivery) -> StartMessage:
         sender=delivery.sender,
         actor=fields.optional_text(delivery, names.ACTOR, KEY_CHARACTERS_MAX),
         traceparent=fields.trace(delivery)[0],
-    )
-
-
-def cancel_to_wire(cancel: CancelMessage) -> Outgoing:
-    """The message that asks for cancel with compensation, by saga id or by name and business key."""
-    headers: dict[str, str] = {}
-    if cancel.name is not None:
-        headers[names.NAME] = cancel.name
-    if cancel.business_key is not None:
-        headers[names.KEY] = cancel.business_key
-    if cancel.actor is not None:
-        headers[names.ACTOR] = cancel.actor
-    return Outgoing(
-        exchange=names.EXCHANGE_CONTROL,
-        routing_key=names.VERB_CANCEL,
-        body=msgspec.json.encode(_CancelBody(reason=cancel.reason)),
-        message_id=cancel.message_id,
-        type=names.TYPE_CANCEL,
-        headers=headers,
-        correlation_id=cancel.saga or "",
-        reply_to=cancel.reply_to,
-    )
-
-
-def cancel_from_wire(delivery: Delivery, *, sender_required: bool = True) -> CancelMessage:
-    """The cancel in a delivery; the broker must vouch for its sender. Raises ProtocolViolation."""
-    screen(delivery)
-    if delivery.routing_key != names.VERB_CANCEL:
-        raise ProtocolViolation(Poison.UNKNOWN_VERB, f"no such control verb: {fields.shown(delivery.routing_key)}")
-    fields.agrees("type", delivery.type, names.TYPE_CANCEL)
-    if sender_required and not delivery.sender:
-        raise ProtocolViolation(Poison.FORGED_SENDER, "a control message must carry its sender's user_id")
-    if delivery.correlation_id:
-        saga, name, key = fields.saga_id(delivery.correlation_id), None, None
-    else:
-        saga, name = None, fields.text(delivery, names.NAME)
-        key = fields.text(delivery, names.KEY, KEY_CHARACTERS_MAX)
-    return CancelMessage(
-        saga=saga,
-        name=name,
-        business_key=key,
-        message_id=fields.present("message_id", fields.caller_message_id(delivery)),
-        reason=_cancel_reason(delivery.body),
-        reply_to=reply_address(delivery),
-        sender=delivery.sender,
-        actor=fields.optional_text(delivery, names.ACTOR, KEY_CHARACTERS_MAX),
     )
 
 
@@ -169,20 +123,6 @@ def reply_address(delivery: Delivery) -> str:
     return address
 
 
-def _cancel_reason(body: bytes) -> str:
-    if not body:
-        return ""
-    check_json(body)
-    try:
-        return cut_text(_CANCEL.decode(body).reason, ERROR_TEXT_BYTES_MAX)
-    except msgspec.MsgspecError as error:
-        raise ProtocolViolation(Poison.INVALID_PAYLOAD, cut_text(f"no cancel: {error}")) from None
-
-
-class _CancelBody(msgspec.Struct, frozen=True):
-    reason: str = ""
-
-
 class _ResultBody(msgspec.Struct, frozen=True, omit_defaults=True):
     saga: str = ""
     existing: bool = False
@@ -192,5 +132,4 @@ class _ResultBody(msgspec.Struct, frozen=True, omit_defaults=True):
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_CANCEL = msgspec.json.Decoder(_CancelBody)
 _RESULT = msgspec.json.Decoder(_ResultBody)

@@ -20,6 +20,7 @@ class Message(StrEnum):
     ACTION = "action"
     COMPENSATION = "compensation"
     REPLY = "reply"
+    SIGNAL = "signal"
     CONTROL = "control"
     RESULT = "result"
     PARKED = "parked"
@@ -46,7 +47,7 @@ class Header(msgspec.Struct, frozen=True):
     """0: not limited by itself."""
 
 
-START, ACTION, COMPENSATION, REPLY, CONTROL, RESULT, PARKED = Message
+START, ACTION, COMPENSATION, REPLY, SIGNAL, CONTROL, RESULT, PARKED = Message
 REQUIRED, OPTIONAL = Need
 
 NUMBER: Final = "^[1-9][0-9]{0,8}$"
@@ -62,23 +63,28 @@ HEADERS: Final = (
     Header(
         names.KEY,
         "the business key",
-        {START: OPTIONAL, ACTION: OPTIONAL, COMPENSATION: OPTIONAL, CONTROL: OPTIONAL},
+        {START: OPTIONAL, ACTION: OPTIONAL, COMPENSATION: OPTIONAL, SIGNAL: OPTIONAL, CONTROL: OPTIONAL},
         characters_max=KEY_CHARACTERS_MAX,
     ),
     Header(
         names.ACTOR,
-        "who asked; believed only from users configured as gateways",
-        {START: OPTIONAL, CONTROL: OPTIONAL},
+        "the person who asked; believed only from users configured as gateways; a decision needs it",
+        {START: OPTIONAL, SIGNAL: OPTIONAL, CONTROL: OPTIONAL},
         characters_max=KEY_CHARACTERS_MAX,
     ),
     Header(
         names.NAME,
         "name of the definition",
-        {**COMMAND, CONTROL: OPTIONAL},
+        {**COMMAND, SIGNAL: OPTIONAL, CONTROL: OPTIONAL},
         characters_max=NAME_CHARACTERS_MAX,
     ),
     Header(names.VERSION, "version of the definition", {START: OPTIONAL, **COMMAND}, NUMBER),
-    Header(names.STEP, "path of the step", ECHOED, characters_max=PATH_CHARACTERS_MAX),
+    Header(
+        names.STEP,
+        "path of the step, as `seats[2]/add` in an item and `draft#3/write` in a turn",
+        ECHOED,
+        characters_max=PATH_CHARACTERS_MAX,
+    ),
     Header(names.KIND, "whether it does or undoes", ECHOED, words=tuple(Kind)),
     Header(names.EXECUTION, "how often the step was asked for anew", ECHOED, NUMBER),
     Header(names.ATTEMPT, "which sending of the execution this is", ECHOED, NUMBER),

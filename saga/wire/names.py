@@ -24,6 +24,8 @@ QUEUE_DEAD: Final = topology.DEAD
 
 VERB_CANCEL: Final = "cancel"
 TYPE_CANCEL: Final = "saga.cancel.v1"
+VERB_DECIDE: Final = "decide"
+TYPE_DECIDE: Final = "saga.decide.v1"
 
 
 def result_type(kind: str) -> str:

@@ -36,6 +36,8 @@ class Poison(StrEnum):
     UNKNOWN_EXECUTION = "unknown-execution"
     UNKNOWN_VERB = "unknown-verb"
     READS_MISMATCH = "reads-mismatch"
+    NO_REQUESTER = "no-requester"
+    FORBIDDEN = "forbidden"
     KEY_REUSED = "key-reused"
     INVALID_PAYLOAD = "invalid-payload"
     DEAD_LETTERED = "dead-lettered"

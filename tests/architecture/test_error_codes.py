@@ -15,7 +15,7 @@ from saga.wire import Poison
 from tests.error_pages import EXITS, FOLDER, INDEX, ROOT, pages
 
 NUMBER = re.compile(r"SAGA-\d{4}")
-WORDED = {"ProtocolViolation", "Rejection", "Refused"}
+WORDED = {"ProtocolViolation", "Rejection", "Refusal", "Refused"}
 """Raised with a word of the wire before the text."""
 
 
@@ -69,7 +69,7 @@ def test_every_word_is_in_the_catalogue() -> None:
         if isinstance(first, ast.Constant) and isinstance(first.value, str):
             words.add(first.value)
     assert {word for word in words if code_of(word) is None} == set()
-    assert {code.word for code in CODES.values() if code.word} - words == {"ended", "engine-defect", "too-late"}
+    assert {code.word for code in CODES.values() if code.word} - words == {"engine-defect", "too-late"}
 
 
 def test_commands_raise_no_uncoded_error() -> None:

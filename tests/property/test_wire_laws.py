@@ -13,7 +13,9 @@ from saga.core.errors import ProtocolViolation
 from saga.core.limits import unsendable
 from saga.core.messages import (
     CancelMessage,
+    Choice,
     CommandMessage,
+    DecideMessage,
     Kind,
     Outcome,
     RefusedCode,
@@ -21,6 +23,7 @@ from saga.core.messages import (
     ReplyMessage,
     ResultKind,
     ResultMessage,
+    SignalMessage,
     StartMessage,
 )
 from saga.ports import Delivery, Outgoing
@@ -139,6 +142,44 @@ def cancels(draw: st.DrawFn) -> CancelMessage:
     )
 
 
+@st.composite
+def signals(draw: st.DrawFn) -> SignalMessage:
+    """Any signal a caller may send."""
+    by_saga = draw(st.booleans())
+    sender = draw(st.none() | WORDS)
+    return SignalMessage(
+        saga=draw(SAGAS) if by_saga else None,
+        name=draw(TEXTS),
+        business_key=None if by_saga else draw(TEXTS),
+        message_id=draw(TEXTS),
+        signal=draw(TEXTS),
+        body=draw(JSON),
+        reply_to=draw(st.sampled_from(("", f"{sender or 'shop'}.front-1"))),
+        sender=sender,
+        actor=draw(st.none() | TEXTS),
+    )
+
+
+@st.composite
+def decisions(draw: st.DrawFn) -> DecideMessage:
+    """Any decision a gateway may bring."""
+    by_saga = draw(st.booleans())
+    return DecideMessage(
+        saga=draw(SAGAS) if by_saga else None,
+        name=None if by_saga else draw(TEXTS),
+        business_key=None if by_saga else draw(TEXTS),
+        message_id=draw(TEXTS),
+        path=draw(TEXTS),
+        choice=draw(st.sampled_from(Choice)),
+        digest=draw(st.text("0123456789abcdef", min_size=64, max_size=64)),
+        number=draw(st.none() | st.integers(1, 1_000)),
+        reason=draw(st.just("") | TEXTS),
+        edited=draw(st.none() | JSON.filter(lambda body: body.strip() != b"null")),
+        sender=draw(WORDS),
+        actor=draw(TEXTS),
+    )
+
+
 RESULTS = st.builds(
     ResultMessage,
     kind=st.sampled_from(ResultKind),
@@ -192,7 +233,19 @@ def test_a_start_comes_back_the_same(start: StartMessage) -> None:
 @given(cancels())
 def test_a_cancel_comes_back_the_same(cancel: CancelMessage) -> None:
     """Every field survives the wire."""
-    assert wire.cancel_from_wire(delivered(wire.cancel_to_wire(cancel), cancel.sender)) == cancel
+    assert wire.control_from_wire(delivered(wire.cancel_to_wire(cancel), cancel.sender)) == cancel
+
+
+@given(signals())
+def test_a_signal_comes_back_the_same(signal: SignalMessage) -> None:
+    """Every field survives the wire, the body byte for byte."""
+    assert wire.signal_from_wire(delivered(wire.signal_to_wire(signal), signal.sender)) == signal
+
+
+@given(decisions())
+def test_a_decision_comes_back_the_same(decision: DecideMessage) -> None:
+    """Every field survives the wire, what was edited byte for byte."""
+    assert wire.control_from_wire(delivered(wire.decide_to_wire(decision), decision.sender)) == decision
 
 
 @given(RESULTS)
@@ -206,10 +259,13 @@ READERS: list[Callable[[Delivery], object]] = [
     wire.command_envelope,
     wire.reply_from_wire,
     wire.start_from_wire,
-    wire.cancel_from_wire,
+    wire.control_from_wire,
+    wire.signal_from_wire,
     wire.result_from_wire,
 ]
-ANY_TEXT = st.text(max_size=80) | st.sampled_from(("cancel", "order", "payments.ok", "payments.ChargeCard.v1", "1", ""))
+ANY_TEXT = st.text(max_size=80) | st.sampled_from(
+    ("cancel", "decide", "order", "payments.ok", "payments.ChargeCard.v1", "1", "")
+)
 HEADER_NAMES = st.sampled_from(
     [value for value in vars(names).values() if isinstance(value, str) and value.startswith("saga-")]
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from saga.settings import Settings, SettingsError, load, masked
+from saga.settings import Settings, SettingsError, approvers_as_text, load, masked
 
 
 def source_of(name: str, *arguments: object, **given: object) -> tuple[str, str]:
@@ -124,3 +124,23 @@ def test_what_goes_to_a_backend(tmp_path: Path) -> None:
     assert "geheim" not in repr(origins)
     with pytest.raises(SettingsError, match=r"trace_sampling, from environment: 'order' is no share\. Fix:"):
         load({**config, "SAGA_TRACE_SAMPLING": "order"}, {})
+
+
+def test_approvers_from_a_file_and_from_the_environment(tmp_path: Path) -> None:
+    """A table of people and their roles; one variable holds the same."""
+    path = tmp_path / "saga.toml"
+    path.write_text('[approvers]\nada = ["editor", "head"]\n"bo@example.org" = ["editor"]\n')
+    settings, _ = load({}, {}, file=path)
+    assert settings.approvers == {"ada": ("editor", "head"), "bo@example.org": ("editor",)}
+    text = approvers_as_text(settings.approvers)
+    assert text == "ada=editor+head,bo@example.org=editor"
+    assert load({"SAGA_APPROVERS": text}, {})[0].approvers == settings.approvers
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("ada", "'ada' names no roles"), ("ada=", "regex"), ("ada=the editor", "regex")]
+)
+def test_approvers_that_cannot_be_read(text: str, says: str) -> None:
+    """The setting and what is wrong with it."""
+    with pytest.raises(SettingsError, match=f"(?i)approvers.*{says}"):
+        load({"SAGA_APPROVERS": text}, {})

@@ -274,9 +274,9 @@ def test_a_cancel_needs_a_sender() -> None:
     reason = "customer called"
     cancel = CancelMessage(saga=SAGA, name=None, business_key=None, message_id="c1", reason=reason)
     asked = wire.cancel_to_wire(cancel)
-    assert wire.cancel_from_wire(delivered(asked, sender="shop")).reason == reason
+    assert wire.control_from_wire(delivered(asked, sender="shop")).reason == reason
     with pytest.raises(ProtocolViolation) as caught:
-        wire.cancel_from_wire(delivered(asked, sender=None))
+        wire.control_from_wire(delivered(asked, sender=None))
     assert caught.value.code == Poison.FORGED_SENDER
 
 

@@ -23,3 +23,8 @@ class Code(msgspec.Struct, frozen=True):
     def page(self) -> str:
         """Where its page is, below the root of the repository."""
         return f"docs/reference/errors/{self.number}.md"
+
+
+def of_word(number: int, word: str, title: str, *, why: str, fix: str, exit_code: Exit = Exit.CONFLICT) -> Code:
+    """The code of a word that engine and participants write."""
+    return Code(f"SAGA-{number}", title, why, fix, exit_code, word)

@@ -13,7 +13,6 @@ from saga.core.events.approvals import (
     ApprovalReminded,
     ApprovalRequested,
     ApprovalWaived,
-    Choice,
     Closed,
     PermitUsed,
 )
@@ -63,6 +62,7 @@ from saga.core.events.waits import (
     WaitFor,
     WaitStarted,
 )
+from saga.core.messages import Choice
 
 __all__ = [
     "AnyEvent",

@@ -6,13 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from saga.core.events.recorded import Event
-
-
-class Choice(StrEnum):
-    """What a person said."""
-
-    APPROVE = "approve"
-    REJECT = "reject"
+from saga.core.messages import Choice
 
 
 class Closed(StrEnum):

@@ -133,6 +133,8 @@ class Decider:
         self._health.in_flight = self._backlog.in_flight
         if hop.again:
             self._backlog.add(hop.again)
+        if hop.early:
+            self._backlog.hold(hop.early)
         if hop.dispatches or hop.answers:
             if self._publishing.full:
                 await self._readers.acknowledge(hop.done)  # acks must flow while a broker in alarm takes nothing

@@ -39,7 +39,7 @@ class Orchestrator:
         cache = SagaCache(store, catalog, settings.cache_sagas_max)
         now = StoreClock(clock)
         self._dispatches = Dispatches(bus, store, clock, settings.dispatched_after_seconds)
-        desk = Desk(Starts(catalog, ids, settings), self._dispatches, now, settings.gateways)
+        desk = Desk(Starts(catalog, ids, settings), self._dispatches, now, settings)
         handler = Handler(store, cache, desk, self._dispatches, now)
         self._backlog = Backlog(settings)
         self._readers = Readers(bus, self._backlog, self.health, settings)
@@ -58,6 +58,7 @@ class Orchestrator:
         inward = [
             *(asyncio.create_task(self._read(queue), name=f"read {queue}") for queue in QUEUES),
             asyncio.create_task(self._repeat(self._wake, settings.wake_interval_seconds), name="wake"),
+            asyncio.create_task(self._repeat(self._recall, settings.recall_interval_seconds), name="recall"),
             asyncio.create_task(self._repeat(self._settle, settings.dispatched_after_seconds / 2), name="settle"),
         ]
         deciding = asyncio.create_task(self._decider.decide(), name="decide")
@@ -101,6 +102,9 @@ class Orchestrator:
             lacks = ", ".join(pending)
             raise SchemaMismatch(f"the store is not migrated: it lacks {lacks}. Fix: run `saga db migrate`")
         self._store_usable.set()
+
+    async def _recall(self) -> None:
+        self._backlog.recall()
 
     async def _settle(self) -> None:
         await self._dispatches.settle()

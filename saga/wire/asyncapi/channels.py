@@ -1,6 +1,6 @@
 """Exchanges and queues as AsyncAPI channels. AMQP bindings are closed objects: what they cannot say is `x-rabbitmq`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from saga.contract import Contract
@@ -72,18 +72,17 @@ def replies_name(service: str) -> str:
     return f"{service}.replies"
 
 
-def of_callers(sagas: Sequence[str]) -> JSON:
-    """Where callers ask and hear, what subscribers may read, and where unusable messages go."""
+def of_callers(sagas: Sequence[str], signals: Mapping[str, Sequence[str]]) -> JSON:
+    """Where callers ask and hear, what subscribers may read, and where unusable messages go.
+
+    `signals` are the names of each saga's signals.
+    """
     started = [messages.start_name(name) for name in sagas]
     results = [messages.ACCEPTED, messages.REFUSED_RESULT, *map(messages.ended_name, sagas)]
     found = {name: _start(saga, name) for saga, name in zip(sagas, started, strict=True)}
-    found["cancel"] = {
-        "address": names.VERB_CANCEL,
-        "title": "asking for a cancel",
-        "messages": component_messages(messages.CANCEL),
-        "bindings": _routed(names.EXCHANGE_CONTROL),
-        "x-rabbitmq": {"bound-to": [names.QUEUE_CONTROL], "user-id": "required"},
-    }
+    found |= {signals_name(saga): _signals(saga, signals[saga]) for saga in sagas if signals.get(saga)}
+    found[names.VERB_CANCEL] = _control(names.VERB_CANCEL, "asking for a cancel", messages.CANCEL)
+    found[names.VERB_DECIDE] = _control(names.VERB_DECIDE, "approving and rejecting", messages.DECIDE)
     found[RESULTS] = {
         "address": "{user}.{client}",
         "title": "what a caller hears",
@@ -109,14 +108,43 @@ def of_callers(sagas: Sequence[str]) -> JSON:
     return found
 
 
-def caller_operations(sagas: Sequence[str]) -> JSON:
-    """Receiving starts and cancels, and answering them."""
+def signals_name(saga: str) -> str:
+    """Of the channel of a saga's signals."""
+    return f"{saga}.signals"
+
+
+def _signals(saga: str, signals: Sequence[str]) -> JSON:
+    return {
+        "address": saga,
+        "title": f"telling {saga}",
+        "messages": component_messages(*(messages.signal_name(saga, signal) for signal in signals)),
+        "bindings": _routed(names.EXCHANGE_SIGNALS),
+        "x-rabbitmq": {"bound-to": [names.QUEUE_SIGNALS]},
+    }
+
+
+def _control(verb: str, title: str, message: str) -> JSON:
+    return {
+        "address": verb,
+        "title": title,
+        "messages": component_messages(message),
+        "bindings": _routed(names.EXCHANGE_CONTROL),
+        "x-rabbitmq": {"bound-to": [names.QUEUE_CONTROL], "user-id": "required"},
+    }
+
+
+def caller_operations(sagas: Sequence[str], signals: Mapping[str, Sequence[str]]) -> JSON:
+    """Receiving starts, signals and controls, and answering them."""
+    heard = (messages.ACCEPTED, messages.REFUSED_RESULT)
     found: JSON = {}
     for saga in sagas:
         name = messages.start_name(saga)
-        answers = (messages.ACCEPTED, messages.REFUSED_RESULT, messages.ended_name(saga))
-        found[name] = _received(name, name, answers)
-    found["cancel"] = _received("cancel", messages.CANCEL, (messages.ACCEPTED, messages.REFUSED_RESULT))
+        found[name] = _received(name, name, (*heard, messages.ended_name(saga)))
+        for signal in signals.get(saga, ()):
+            message = messages.signal_name(saga, signal)
+            found[message] = _received(signals_name(saga), message, heard)
+    found[names.VERB_CANCEL] = _received(names.VERB_CANCEL, messages.CANCEL, heard)
+    found[names.VERB_DECIDE] = _received(names.VERB_DECIDE, messages.DECIDE, heard)
     found["parked"] = {
         "action": "receive",
         "channel": to_channel("parking"),

@@ -8,6 +8,7 @@ import msgspec
 
 from saga.contract import Contract, contract_of
 from saga.core import definition as core
+from saga.core.children import SERVICE
 from saga.core.errors import SagaError
 from saga.wire.asyncapi import channels, messages
 from saga.wire.asyncapi.parts import JSON, pointer, to_channel, to_message
@@ -20,7 +21,8 @@ SERVER = {
     "variables": {"host": {"default": "localhost:5672", "description": "Where the broker listens."}},
 }
 DESCRIPTION = """\
-Sagas over RabbitMQ, seen from the orchestrator: it sends commands and hears replies, it receives starts and controls.
+Sagas over RabbitMQ, seen from the orchestrator: it sends commands and hears replies, it receives starts, signals and
+controls.
 A participant does the opposite: it reads the queue `saga.commands.<service>` and answers on `saga.replies`.
 Every message is persistent and mandatory and is published with confirms; every `saga-*` header is a string; a body is
 at most 256 KiB of JSON in UTF-8, all headers together at most 16 KiB."""
@@ -62,15 +64,17 @@ def asyncapi_document(
     schemas = messages.schemas(_types(usages, definitions))
     found: JSON = {**_command_messages(usages, schemas), **_caller_messages(definitions, schemas)}
     found |= messages.shared()
+    sagas = [one.definition.name for one in definitions]
+    signals = {one.definition.name: _signals(one.definition) for one in definitions}
     return {
         "asyncapi": ASYNCAPI,
         "info": {"title": title, "version": version, "description": DESCRIPTION},
         "defaultContentType": "application/json",
         "servers": {"broker": SERVER},
-        "channels": {**_command_channels(usages), **channels.of_callers([one.definition.name for one in definitions])},
+        "channels": {**_command_channels(usages), **channels.of_callers(sagas, signals)},
         "operations": {
             **{usage.contract.type_name: _operation(usage) for usage in usages},
-            **channels.caller_operations([one.definition.name for one in definitions]),
+            **channels.caller_operations(sagas, signals),
         },
         "components": {
             "messages": found,
@@ -90,6 +94,8 @@ def _usages(commands: Iterable[type[Any]], definitions: Sequence[Described]) -> 
     steps: dict[str, list[JSON]] = {}
     for one in definitions:
         for step in core.steps_of(one.definition.blocks):
+            if step.command.service == SERVICE:
+                continue  # a sub-saga: the engine itself takes the command
             place = f"{one.definition.name}.{step.path}"
             steps.setdefault(step.command.type_name, []).append(_step(place, step.kind, step.retry, step.timeout))
             for name in sorted({undo.type_name for undo in (step.undo, step.undo_unknown) if undo is not None}):
@@ -145,7 +151,13 @@ def _caller_messages(definitions: Sequence[Described], schemas: messages.Schemas
         name = one.definition.name
         found[messages.start_name(name)] = messages.start(one.definition, one.input, schemas)
         found[messages.ended_name(name)] = messages.ended(name, one.output, schemas)
+        found |= {messages.signal_name(name, each): messages.signal(name, each) for each in _signals(one.definition)}
     return found
+
+
+def _signals(definition: core.Definition) -> list[str]:
+    """What it waits for, by name."""
+    return sorted({block.signal for block in core.blocks_of(definition.blocks) if isinstance(block, core.Await)})
 
 
 def _command_channels(usages: Sequence[Usage]) -> JSON:

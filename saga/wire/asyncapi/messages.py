@@ -7,7 +7,7 @@ import msgspec
 
 from saga.contract import Contract, Failure
 from saga.core import definition as core
-from saga.core.messages import Outcome, RefusedCode, ReplyEffect
+from saga.core.messages import Choice, Outcome, RefusedCode, ReplyEffect
 from saga.wire import names
 from saga.wire.asyncapi.parts import JSON, ref
 from saga.wire.headers import KEY, Header, Message, Need, headers_of
@@ -17,11 +17,20 @@ REFUSED: Final = "saga.refused"
 ACCEPTED: Final = names.result_type("accepted")
 REFUSED_RESULT: Final = names.result_type("refused")
 CANCEL: Final = names.TYPE_CANCEL
+DECIDE: Final = names.TYPE_DECIDE
 PARKED: Final = "saga.parked"
 BINDING: Final = "0.3.0"
 SAGA_ID: Final = {"type": "string", "format": "uuid", "description": "The saga's id."}
 NOTHING: Final = {"type": "object", "maxProperties": 0, "description": "There was nothing to undo."}
 SAGA_AND_EXISTING: Final = {"saga": {"type": "string"}, "existing": {"type": "boolean", "default": False}}
+DECISION: Final = {
+    "path": {"type": "string", "description": "Of the approval."},
+    "decision": {"enum": list(Choice)},
+    "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "SHA-256 of the subject looked at."},
+    "number": {"type": "integer", "minimum": 1, "description": "Of the request looked at."},
+    "reason": {"type": "string"},
+    "edited": {"description": "The subject as the approver wants it."},
+}
 CODE_AND_REASON: Final = {"code": {"type": "string"}, "reason": {"type": "string"}}
 
 
@@ -88,25 +97,44 @@ def shared() -> JSON:
     accepted = {"type": "object", "properties": SAGA_AND_EXISTING, "required": ["saga"]}
     refused = {"type": "object", "properties": CODE_AND_REASON, "required": ["code"]}
     reason = {"type": "object", "properties": {"reason": {"type": "string"}}}
+    decision = {"type": "object", "properties": DECISION, "required": ["path", "decision", "digest"]}
     codes = {"enum": list(RefusedCode)}
     return {
         RETRY: _answer("", None, Outcome.RETRY, "Not now; nothing is claimed about the effect."),
         REFUSED: _answer("", None, Outcome.REFUSED, "Not this delivery; it settles nothing.", codes),
-        ACCEPTED: _message(ACCEPTED, accepted, Message.RESULT, "The saga exists, new or from before."),
-        REFUSED_RESULT: _message(REFUSED_RESULT, refused, Message.RESULT, "Nothing was started or cancelled."),
-        CANCEL: {
-            **_message(CANCEL, reason, Message.CONTROL, "Undo what a saga did and end it."),
-            "x-amqp-properties": _properties(
-                message_id={"type": "string", "description": "The caller's: repeats are recognised by it."},
-                correlation_id={"type": "string", "description": "The saga's id; empty with saga-name and saga-key."},
-                user_id={"type": "string", "description": "Required: who asks."},
-            ),
-        },
+        ACCEPTED: _message(ACCEPTED, accepted, Message.RESULT, "It counts, now or from before."),
+        REFUSED_RESULT: _message(REFUSED_RESULT, refused, Message.RESULT, "It does not count, and why."),
+        CANCEL: _said(_message(CANCEL, reason, Message.CONTROL, "Undo what a saga did and end it.")),
+        DECIDE: _said(_message(DECIDE, decision, Message.CONTROL, "Approve or reject, through a gateway.")),
         PARKED: {
             "name": PARKED,
             "summary": "A message as it arrived, with the reason it could not be used.",
             "headers": ref("components", "schemas", header_schema_name(Message.PARKED)),
         },
+    }
+
+
+def signal_name(saga: str, signal: str) -> str:
+    """Of the message that tells a saga something."""
+    return f"signal.{saga}.{signal}"
+
+
+def signal(saga: str, name: str) -> JSON:
+    """What a saga waits for. Its body is JSON; which fields are read is up to the definition."""
+    summary = f"Tell {saga} `{name}`: by saga id, or by saga-key. The same message_id counts once."
+    described = _said(_message(name, None, Message.SIGNAL, summary))
+    return {**described, "name": signal_name(saga, name)}
+
+
+def _said(described: JSON) -> JSON:
+    """With the properties of what is said to a saga that is there."""
+    return {
+        **described,
+        "x-amqp-properties": _properties(
+            message_id={"type": "string", "description": "The caller's: repeats are recognised by it."},
+            correlation_id={"type": "string", "description": "The saga's id; empty with name and saga-key."},
+            user_id={"type": "string", "description": "Who says it: required but with a signal."},
+        ),
     }
 
 

@@ -83,7 +83,7 @@ def started(saga: Type, store: str) -> str:
             )
         catalog, time = Catalog(opened, clock), StoreClock(clock)
         cache, dispatches = SagaCache(opened, catalog, 10), Dispatches(rig.bus, opened, clock, 1)
-        desk = Desk(Starts(catalog, CountingIds(), EngineSettings()), dispatches, time, frozenset())
+        desk = Desk(Starts(catalog, CountingIds(), EngineSettings()), dispatches, time, EngineSettings())
         delivery = await rig.start()
         await Handler(opened, cache, desk, dispatches, time).handle([Work(start_message(), "", delivery)])
         await opened.close()

@@ -139,6 +139,7 @@ def test_a_refused_approval_may_take_another_way() -> None:
         ({"roles": frozenset({"clerk"})}, "not-allowed", "needs the role editor; bo has: clerk"),
         ({"roles": frozenset()}, "not-allowed", "bo has: none"),
         ({"digest": "0" * 64}, "changed", "look again"),
+        ({"number": 2}, "changed", "request 2 is not the one to decide on: it is request 1"),
         ({"path": "revue"}, "unknown-approval", "'revue'; waiting are: review"),
         ({"edited": BODY.replace(b"hello", b"bye")}, "not-editable", "not changed"),
     ],
@@ -196,10 +197,10 @@ def test_silence_ends_a_request(policy: OnSilence, because: str) -> None:
     case = letter(on_silence=policy)
     assert next_wake(case.plan, case.state, case.now, 99) == after(2 * 86_400)
     case.pass_time(DAYS.total_seconds())
-    assert refusal(case, decision(case))[0] == "expired"
+    assert refusal(case, decision(case))[0] == "approval-expired"
     assert "ApprovalClosed review" in names(case.tick())
     assert because in case.state.because
-    assert refusal(case, decision(case))[0] == "expired"
+    assert refusal(case, decision(case))[0] == "approval-expired"
 
 
 def test_silence_may_ask_others() -> None:
@@ -253,7 +254,12 @@ def test_each_execution_needs_a_permit_of_its_own() -> None:
     retry = i.Resolve(now=pivot.now, path="send", verdict=i.Verdict.RETRY, actor="olga", reason="mended")
     assert names(pivot.when(retry)) == ["StepReleased send", "ApprovalRequested review"]
     assert pivot.state.requests["review"].number == 2
-    assert names(pivot.when(decision(pivot)))[-2:] == ["PermitUsed review", "CommandIssued send"]
+    assert pivot.when(decision(pivot)) == (), "the message of the first decision, delivered again"
+    assert pivot.when(decision(pivot, request="by number", number=1)) == ()
+    assert names(pivot.when(decision(pivot, request="a second click", number=2)))[-2:] == [
+        "PermitUsed review",
+        "CommandIssued send",
+    ]
 
 
 def test_a_refusal_after_the_pivot_parks_and_may_be_asked_again() -> None:

@@ -22,7 +22,7 @@ from saga.engine.dispatch import Dispatches
 from saga.engine.draft import Desk
 from saga.engine.handle import Handler, Hop
 from saga.engine.receive import Work, work_of
-from saga.engine.settings import EngineSettings
+from saga.engine.settings import EngineSettings, Trust
 from saga.engine.start import Starts
 from saga.engine.time import StoreClock
 from saga.engine.wake import wake
@@ -48,6 +48,7 @@ CALLER = "shop"
 CLIENT = "till"
 TWO_STEPS = plan(step("reserve"), step("charge"), key=INPUT_ID)
 PIVOTAL = plan(step("reserve"), step("book", StepKind.PIVOT), step("mail", StepKind.RETRYABLE), name="pivotal")
+TRUST = Trust(gateways=frozenset({"gateway"}), approvers={"bo": frozenset({"editor"}), "cy": frozenset({"editor"})})
 SERVICES = ("reserve-service", "charge-service", "book-service", "mail-service")
 
 
@@ -176,7 +177,7 @@ class Process:
         self.backlog = Backlog(settings)
         self.dispatches = Dispatches(rig.bus, rig.store, rig.clock, settings.dispatched_after_seconds)
         starts = Starts(self.catalog, CountingIds(ids_from), settings)
-        desk = Desk(starts, self.dispatches, self.clock, settings.gateways)
+        desk = Desk(starts, self.dispatches, self.clock, settings)
         self.handler = Handler(rig.store, self.cache, desk, self.dispatches, self.clock)
         self._rig = rig
 
@@ -205,7 +206,7 @@ class Rig:
         self.store = FlakyStore(self.clock)
         self.broker = MemoryBroker(wanted_topology(SERVICES))
         self.bus: MemoryBus = self.broker.bus("orchestrator")
-        self.settings = settings or EngineSettings(gateways=frozenset({"gateway"}))
+        self.settings = settings or EngineSettings(trust=TRUST)
         self._plans = plans or (TWO_STEPS, PIVOTAL)
         self._subscriptions: dict[str, Subscription] = {}
         self._numbers = itertools.count(1)

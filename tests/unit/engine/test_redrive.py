@@ -11,7 +11,7 @@ from saga.ports import Batch, Bus, CommitUnknown, Outgoing, ParkedAction, Parked
 from tests.conformance.store.places import changed
 from tests.unit.engine.rig import CALLER, TWO_STEPS, Rig, start_message
 
-WISH = Redriving("ann", "mended", frozenset())
+WISH = Redriving("ann", "mended")
 
 
 class Reached:

@@ -15,6 +15,7 @@ from saga.core.messages import (
     ReplyEffect,
     ResultKind,
     ResultMessage,
+    SignalMessage,
     StartMessage,
 )
 from saga.ports import Delivery, Outgoing
@@ -26,6 +27,7 @@ from saga.wire import (
     park_to_wire,
     reply_to_wire,
     result_to_wire,
+    signal_to_wire,
     start_to_wire,
 )
 from saga.wire.headers import HEADERS, REFUSALS, Message, Need, headers_of
@@ -63,6 +65,9 @@ START = StartMessage(
     name="order", version=1, start_key="k:A-1", input=b"{}", message_id="m", actor="ann", traceparent=TRACE
 )
 CANCEL = CancelMessage(saga=None, name="order", business_key="A-1", message_id="m", reason="", actor="ann")
+SIGNAL = SignalMessage(
+    saga=None, name="order", business_key="A-1", signal="paid", body=b"{}", message_id="m", actor="ann"
+)
 RESULT = ResultMessage(kind=ResultKind.ACCEPTED, reply_to="shop.web", in_reply_to="m", saga=SAGA)
 POISON = Delivery("saga.commands.bank", "saga.commands", "bank.Pay.v1", b"", "m", "", "", "", {}, "engine", False, 1)
 
@@ -71,12 +76,14 @@ WRITTEN = {
     Message.ACTION: command_to_wire(ACTION),
     Message.COMPENSATION: command_to_wire(UNDO),
     Message.REPLY: reply_to_wire(REPLY),
+    Message.SIGNAL: signal_to_wire(SIGNAL),
     Message.CONTROL: cancel_to_wire(CANCEL),
     Message.RESULT: result_to_wire(RESULT),
     Message.PARKED: park_to_wire(POISON, "not-json", "no"),
 }
 NEVER_WRITTEN = {
     Message.REPLY: {names.TRACESTATE},
+    Message.SIGNAL: {names.NAME},
     Message.CONTROL: {names.TRACEPARENT},
 }
 """What others may send and the codec reads, but does not write."""
