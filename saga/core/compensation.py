@@ -133,7 +133,7 @@ def _backwards(state: SagaState, blocks: tuple[Block, ...], at: Address, now: da
     held = False
     for block in last_first(blocks):
         found = _undo_block(state, block, at, now)
-        if isinstance(found, Emit) and any(_is_busy(state, other, at) for other in blocks if other is not block):
+        if isinstance(found, Emit) and any(_is_busy(state, (other,), at) for other in blocks if other is not block):
             return BLOCKED  # one that was passed over goes on, and waits for its turn
         if isinstance(found, Emit | Blocked):
             return found
@@ -141,8 +141,8 @@ def _backwards(state: SagaState, blocks: tuple[Block, ...], at: Address, now: da
     return HELD if held else DONE
 
 
-def _is_busy(state: SagaState, block: Block, at: Address) -> bool:
-    return any(_is_under_way(state, step) for step in undo_targets(state, (block,), at))
+def _is_busy(state: SagaState, blocks: tuple[Block, ...], at: Address) -> bool:
+    return any(_is_under_way(state, step) for step in undo_targets(state, blocks, at))
 
 
 def last_first(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
@@ -159,8 +159,10 @@ def _undo_block(state: SagaState, block: Block, at: Address, now: datetime) -> U
         width = block.window if isinstance(block, Each) else len(entered)
         return _together((_backwards(state, sequence, around, now) for sequence, around in entered), width)
     held = False
-    for sequence, around in reversed(entered):
+    for number, (sequence, around) in reversed(list(enumerate(entered))):
         found = _backwards(state, sequence, around, now)
+        if isinstance(found, Emit) and any(_is_busy(state, *other) for other in entered[:number]):
+            return BLOCKED
         if isinstance(found, Emit | Blocked):
             return found
         held = held or isinstance(found, _Held)

@@ -14,6 +14,7 @@ from saga.core.blocks import (
     Each,
     Join,
     OnBranchFailed,
+    OnUndoFailed,
     Parallel,
     Repeat,
     StepKind,
@@ -295,3 +296,19 @@ def test_no_pivot_is_overtaken() -> None:
     case.ok("b")
     assert on_wire(case) == ["c"]
     assert "a" in case.state.parked
+
+
+def test_a_turn_that_was_passed_over_waits_for_the_undo_under_way() -> None:
+    """Released while an earlier turn is undone, the later one does not begin beside it."""
+    write = step("draft/write", on_undo_failed=OnUndoFailed.CONTINUE)
+    good = Compare("eq", ScalarType.BOOL, Ref("draft/write", ("good",), ScalarType.BOOL), Literal(raw("true")))
+    case = Case(plan(Repeat(path="draft", until=good, limit=3, body=(write,)), step("last")))
+    case.ok("draft#1/write", b'{"good":false}')
+    case.ok("draft#2/write", b'{"good":true}')
+    case.failed("last")
+    case.failed("draft#2/write")
+    assert on_wire(case) == ["undo draft#1/write"]
+    case.when(i.Resolve(now=case.now, path="draft#2/write", verdict=i.Verdict.RETRY, actor="olga", reason="mended"))
+    assert on_wire(case) == ["undo draft#1/write"]
+    case.ok("draft#1/write")
+    assert on_wire(case) == ["undo draft#2/write"]
