@@ -86,8 +86,9 @@ class Outsiders:
     def notified(self, row: Row) -> None:
         """Somebody was told that a decision is asked for, and may look soon."""
         healed = self._world.now > self._world.drawn.heal_after_seconds
-        if self._world.random.random() < (0.9 if healed else self._diligence):
-            self._world.after(self._world.random.random() * 200.0, self._look, row)
+        for _ in range(3):  # several people are told
+            if self._world.random.random() < (0.9 if healed else self._diligence):
+                self._world.after(self._world.random.random() * 200.0, self._look, row)
 
     # ------------------------------------------------------------------------------------------------------ signals
 
