@@ -1,7 +1,7 @@
 """The how-to guides, executed as printed against a real broker and a real database."""
 
+import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +9,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.acceptance.pages import blocks, commands, environment
+from tests.acceptance.pages import ROOT, blocks, commands, environment
 from tests.acceptance.test_readme import SECONDS_MAX
+from tests.acceptance.walkthrough import matches
 from tests.servers import PostgresServer, PrivateRabbit
 
 DEPLOY = "docs/how-to/deploy.md"
 CALL = "docs/how-to/call-from-any-language.md"
 STORE, BROKER, PROCESSES, CALLER = blocks(DEPLOY, "sh")
 DATABASES = ("saga", "hotel", "airline")
+LOAD = "docs/how-to/put-load-on-it.md"
+SHORT_LINES_MAX = 30
 
 
 class Shell:
@@ -105,14 +108,32 @@ def _wait_until_started(processes: list[subprocess.Popen[bytes]], log: Path) -> 
 
 @pytest.mark.timeout(240)
 def test_the_guides_work_as_printed(deployed: Shell) -> None:
-    """A trip goes through as deployed; then the bare AMQP caller starts, repeats, contradicts and cancels one."""
+    """A trip goes through as deployed; then callers with a bare AMQP client start, repeat, contradict, cancel, load."""
     printed = deployed.type(f"{commands(STORE)[0]}\n{CALLER}")
     assert msgspec.json.decode(printed.splitlines()[0])["status"] == "completed"
 
-    (code,) = blocks(CALL, "python")
-    (deployed.folder / "caller.py").write_text(code)
     setting = commands(CALLER)[0]
-    said = deployed.type(f"{setting}\n{sys.executable} caller.py t-2 Rome").splitlines()
+    short, code = blocks(CALL, "python")
+    _thirty_lines(deployed, setting, short)
+    _the_whole_of_it(deployed, setting, code)
+    _load(deployed, setting)
+
+
+def _thirty_lines(deployed: Shell, setting: str, code: str) -> None:
+    """The caller that asks once."""
+    assert code.count("\n") - code.count("\n\n") <= SHORT_LINES_MAX
+    (deployed.folder / "start.py").write_text(code)
+    (command,) = re.findall(r"`(python start\.py .+?)`", (ROOT / CALL).read_text())
+    heard = deployed.type(f"{setting}\n{command}").splitlines()
+    assert [line.split()[0] for line in heard] == ["saga.accepted.v1", "saga.ended.v1"]
+    assert msgspec.json.decode(heard[1].split(" ", 1)[1])["status"] == "completed"
+
+
+def _the_whole_of_it(deployed: Shell, setting: str, code: str) -> None:
+    """The caller that repeats, contradicts itself and cancels."""
+    (deployed.folder / "caller.py").write_text(code)
+    (command,) = re.findall(r"`(python caller\.py .+?)`", (ROOT / CALL).read_text())
+    said = deployed.type(f"{setting}\n{command}").splitlines()
     answers = [(line.split(" ", 1)[0], msgspec.json.decode(line.split(" ", 1)[1])) for line in said]
     (wanted,) = blocks(CALL, "text")
     assert [kind for kind, _ in answers] == [line.split()[0] for line in wanted.splitlines()]
@@ -121,3 +142,11 @@ def test_the_guides_work_as_printed(deployed: Shell) -> None:
     assert (again["saga"], again["existing"]) == (accepted["saga"], True)
     assert other["code"]
     assert late["code"] == "ended"
+
+
+def _load(deployed: Shell, setting: str) -> None:
+    """The load driver: every saga it started has ended."""
+    (code,), (command,), (wanted,) = (blocks(LOAD, language) for language in ("python", "sh", "text"))
+    (deployed.folder / "load.py").write_text(code)
+    shown = deployed.type(f"{setting}\n{command}")
+    assert matches(shown, wanted), shown
