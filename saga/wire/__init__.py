@@ -15,6 +15,7 @@ from saga.wire.commands import (
     command_from_wire,
     command_to_wire,
 )
+from saga.wire.lifecycle import LifecycleBody, lifecycle_to_wire
 from saga.wire.parking import (
     check_sender,
     park_to_wire,
@@ -39,6 +40,7 @@ __all__ = [
     "ERROR_TEXT_BYTES_MAX",
     "HEADERS_BYTES_MAX",
     "JSON_DEPTH_MAX",
+    "LifecycleBody",
     "Poison",
     "answer",
     "cancel_from_wire",
@@ -49,6 +51,7 @@ __all__ = [
     "command_from_wire",
     "command_to_wire",
     "cut_text",
+    "lifecycle_to_wire",
     "park_to_wire",
     "parked_from_delivery",
     "parked_from_wire",

@@ -22,6 +22,7 @@ class Message(StrEnum):
     REPLY = "reply"
     CONTROL = "control"
     RESULT = "result"
+    LIFECYCLE = "lifecycle"
     PARKED = "parked"
 
 
@@ -46,7 +47,7 @@ class Header(msgspec.Struct, frozen=True):
     """0: not limited by itself."""
 
 
-START, ACTION, COMPENSATION, REPLY, CONTROL, RESULT, PARKED = Message
+START, ACTION, COMPENSATION, REPLY, CONTROL, RESULT, LIFECYCLE, PARKED = Message
 REQUIRED, OPTIONAL = Need
 
 NUMBER: Final = "^[1-9][0-9]{0,8}$"
@@ -62,7 +63,7 @@ HEADERS: Final = (
     Header(
         names.KEY,
         "the business key",
-        {START: OPTIONAL, ACTION: OPTIONAL, COMPENSATION: OPTIONAL, CONTROL: OPTIONAL},
+        {START: OPTIONAL, ACTION: OPTIONAL, COMPENSATION: OPTIONAL, CONTROL: OPTIONAL, LIFECYCLE: REQUIRED},
         characters_max=KEY_CHARACTERS_MAX,
     ),
     Header(
@@ -74,10 +75,10 @@ HEADERS: Final = (
     Header(
         names.NAME,
         "name of the definition",
-        {**COMMAND, CONTROL: OPTIONAL},
+        {**COMMAND, CONTROL: OPTIONAL, LIFECYCLE: REQUIRED},
         characters_max=NAME_CHARACTERS_MAX,
     ),
-    Header(names.VERSION, "version of the definition", {START: OPTIONAL, **COMMAND}, NUMBER),
+    Header(names.VERSION, "version of the definition", {START: OPTIONAL, **COMMAND, LIFECYCLE: REQUIRED}, NUMBER),
     Header(names.STEP, "path of the step", ECHOED, characters_max=PATH_CHARACTERS_MAX),
     Header(names.KIND, "whether it does or undoes", ECHOED, words=tuple(Kind)),
     Header(names.EXECUTION, "how often the step was asked for anew", ECHOED, NUMBER),

@@ -24,6 +24,7 @@ QUEUE_DEAD: Final = topology.DEAD
 
 VERB_CANCEL: Final = "cancel"
 TYPE_CANCEL: Final = "saga.cancel.v1"
+TYPE_LIFECYCLE: Final = "saga.lifecycle.v1"
 
 
 def result_type(kind: str) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 from saga.contract import Contract
 from saga.core import topology
+from saga.core.lifecycle import Moment
 from saga.core.messages import Outcome
 from saga.wire import names
 from saga.wire.asyncapi import messages
@@ -12,7 +13,7 @@ from saga.wire.asyncapi.parts import JSON, component_messages, to_channel, to_me
 
 BINDING: Final = "0.3.0"
 RESULTS: Final = "results"
-MOMENTS: Final = ("started", "waiting", "parked", "compensating", "ended")
+EVENTS: Final = "events"
 QUORUM: Final = {"x-queue-type": "quorum"}
 
 
@@ -92,11 +93,13 @@ def of_callers(sagas: Sequence[str]) -> JSON:
         "bindings": _routed(names.EXCHANGE_RESULTS),
         "x-rabbitmq": {"bound-to": [f"{names.EXCHANGE_RESULTS}.{{user}}.{{client}}"]},
     }
-    found["events"] = {
+    found[EVENTS] = {
         "address": "{saga}.{moment}",
-        "title": "what became of sagas; reserved",
-        "parameters": {"saga": {"description": "Name of the definition."}, "moment": {"enum": list(MOMENTS)}},
+        "title": "what became of sagas",
+        "parameters": {"saga": {"description": "Name of the definition."}, "moment": {"enum": list(Moment)}},
+        "messages": component_messages(messages.LIFECYCLE),
         "bindings": _routed(names.EXCHANGE_EVENTS),
+        "x-rabbitmq": {"bound-to": [f"{names.EXCHANGE_EVENTS}.{{user}}.{{queue}}"]},
     }
     found["parking"] = {
         "address": "{queue}",
@@ -110,13 +113,20 @@ def of_callers(sagas: Sequence[str]) -> JSON:
 
 
 def caller_operations(sagas: Sequence[str]) -> JSON:
-    """Receiving starts and cancels, and answering them."""
+    """Receiving starts and cancels and answering them, and telling subscribers."""
     found: JSON = {}
     for saga in sagas:
         name = messages.start_name(saga)
         answers = (messages.ACCEPTED, messages.REFUSED_RESULT, messages.ended_name(saga))
         found[name] = _received(name, name, answers)
     found["cancel"] = _received("cancel", messages.CANCEL, (messages.ACCEPTED, messages.REFUSED_RESULT))
+    found["lifecycle"] = {
+        "action": "send",
+        "title": "telling what became of a saga, at least once",
+        "channel": to_channel(EVENTS),
+        "messages": [to_message(EVENTS, messages.LIFECYCLE)],
+        "bindings": {"amqp": {"mandatory": False, "deliveryMode": 2, "bindingVersion": BINDING}},
+    }
     found["parked"] = {
         "action": "receive",
         "channel": to_channel("parking"),

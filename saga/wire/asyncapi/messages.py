@@ -11,12 +11,14 @@ from saga.core.messages import Outcome, RefusedCode, ReplyEffect
 from saga.wire import names
 from saga.wire.asyncapi.parts import JSON, ref
 from saga.wire.headers import KEY, Header, Message, Need, headers_of
+from saga.wire.lifecycle import LifecycleBody
 
 RETRY: Final = "saga.retry"
 REFUSED: Final = "saga.refused"
 ACCEPTED: Final = names.result_type("accepted")
 REFUSED_RESULT: Final = names.result_type("refused")
 CANCEL: Final = names.TYPE_CANCEL
+LIFECYCLE: Final = names.TYPE_LIFECYCLE
 PARKED: Final = "saga.parked"
 BINDING: Final = "0.3.0"
 SAGA_ID: Final = {"type": "string", "format": "uuid", "description": "The saga's id."}
@@ -83,7 +85,7 @@ def failure(contract: Contract, kind: type[Failure], schemas: Schemas) -> JSON:
     return _answer(name, schemas.of[kind], Outcome.FAILED, _doc(kind), {"const": kind.__name__})
 
 
-def shared() -> JSON:
+def shared(schemas: Schemas) -> JSON:
     """The messages that are the same for every command and every saga."""
     accepted = {"type": "object", "properties": SAGA_AND_EXISTING, "required": ["saga"]}
     refused = {"type": "object", "properties": CODE_AND_REASON, "required": ["code"]}
@@ -100,6 +102,13 @@ def shared() -> JSON:
                 message_id={"type": "string", "description": "The caller's: repeats are recognised by it."},
                 correlation_id={"type": "string", "description": "The saga's id; empty with saga-name and saga-key."},
                 user_id={"type": "string", "description": "Required: who asks."},
+            ),
+        },
+        LIFECYCLE: {
+            **_message(LIFECYCLE, schemas.of[LifecycleBody], Message.LIFECYCLE, _doc(LifecycleBody)),
+            "x-amqp-properties": _properties(
+                message_id={"type": "string", "description": "<saga>:<version>, with :<moment> for further ones."},
+                correlation_id=SAGA_ID,
             ),
         },
         PARKED: {
