@@ -1,5 +1,6 @@
 """Puts the parts together: the only module that sees adapters, engine and settings at once."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from saga.define import Definition
 from saga.engine.settings import EngineSettings
 from saga.engine.worker import Orchestrator
 from saga.participant import Participant, Serving
-from saga.ports import Database, StoredDefinition
+from saga.ports import Database, StoredDefinition, Tracing
 from saga.settings import Settings, masked
 from saga.stores import CLOCK as CLOCK
 from saga.stores import IDS as IDS
@@ -135,15 +136,48 @@ async def serving(
     try:
         if database is not None:
             await prepare(database, participant, migrate=migrate)
-        at_work = Serving(participant, database, CLOCK, name)
+        at_work = Serving(participant, database, CLOCK, name, tracing=live_tracing(settings.amqp))
         bus = await open_bus(settings.amqp, name=name)
         try:
-            yield at_work, bus
+            async with live_spans(settings, participant.service):
+                yield at_work, bus
         finally:
             await bus.close()
     finally:
         if database is not None:
             await database.close()
+
+
+def live_tracing(broker: str) -> Tracing:
+    """Spans around commands, where this process has an OpenTelemetry SDK."""
+    from saga.adapters.telemetry.live import LiveTracing, warn_of_doubles
+
+    warn_of_doubles()
+    return LiveTracing(broker)
+
+
+@asynccontextmanager
+async def live_spans(settings: Settings, service: str) -> AsyncIterator[None]:
+    """Live spans go to the configured backend as long as this lasts, unless the process has an SDK of its own.
+
+    Raises NoExporter.
+    """
+    if not settings.otlp:
+        yield
+        return
+    from saga.adapters.telemetry.sdk import export_live_spans
+
+    flush = export_live_spans(service, settings.otlp, headers_of(settings))
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(flush)
+
+
+def headers_of(settings: Settings) -> dict[str, str]:
+    """What each request to the tracing backend carries."""
+    pairs = (header.partition("=") for header in settings.otlp_headers)
+    return {name.strip(): value for name, _, value in pairs}
 
 
 async def prepare(database: OwnDatabase, participant: Participant, *, migrate: bool) -> None:

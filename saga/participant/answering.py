@@ -20,8 +20,9 @@ async def answer_command(serving: Serving, command: CommandMessage) -> ReplyMess
     """Do what the contract says and return the reply. Raises Unavailable when the database is away and nothing was
     begun: the delivery is to be given back."""
     began = serving.clock.monotonic()
-    with serving.participant.around(command):
+    with serving.around(command) as answered:
         result = await _answer(serving, command)
+        answered(result.outcome, result.code)
     return addressed_reply(command, result, timedelta(seconds=serving.clock.monotonic() - began))
 
 
