@@ -11,6 +11,7 @@ import msgspec
 from saga.cli.failure import CommandFailed, Exit
 from saga.cli.main import settings_of
 from saga.cli.show import output_option, print_json, print_rows
+from saga.core.codes import code_of
 
 ENDINGS = {"compensated": Exit.COMPENSATED, "abandoned": Exit.ABANDONED}
 ANSWERS_KEPT = timedelta(minutes=1)
@@ -160,8 +161,19 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
     for wait in detail.waits:
         until = "" if wait.until is None else f" by {_moment(wait.until)}"
         click.echo(f"waits: {wait.text}{until}")
+        _hint(wait.code)
+    for note in detail.parked_messages:
+        click.echo(f"parked message {note.id}: {note.reason}: {note.detail}")
+        _hint(note.reason)
     if detail.output is not None:
         click.echo(f"output: {bytes(detail.output).decode()}")
+
+
+def _hint(word: str) -> None:
+    """What the catalogue says to do about a word of the wire."""
+    found = code_of(word)
+    if found is not None:
+        click.echo(f"  fix: {found.fix} ({found.number})")
 
 
 async def _describe(settings: Any, saga: str) -> Any:

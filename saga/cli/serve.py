@@ -26,7 +26,22 @@ def serve(ctx: click.Context, /, target: str, migrate: bool, **flags: Any) -> No
 
     settings = settings_of(ctx, **flags)
     logs.configure(settings.log_level, settings.log_format)
-    asyncio.run(_serve(settings, participant_in(target), migrate=migrate))
+    participant = participant_in(target)
+    _look_at_user(settings.amqp, participant.service)
+    asyncio.run(_serve(settings, participant, migrate=migrate))
+
+
+def _look_at_user(amqp: str, service: str) -> None:
+    """Replies count only from the broker user of the service's own name: anybody else would answer for nothing."""
+    import logging
+    from urllib.parse import unquote, urlsplit
+
+    address = urlsplit(amqp)
+    user = unquote(address.username or "guest")
+    if user != service and address.scheme in ("amqp", "dev") and "auth=" not in address.query:
+        fix = f"log in as the user {service}; saga topology export writes it with its rights"
+        about = {"code": "SAGA-5010", "user": user, "service": service, "fix": fix}
+        logging.getLogger("saga").warning("no orchestrator will believe the replies", extra=about)
 
 
 async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:

@@ -15,3 +15,5 @@ UNCOUNTED_FIRST = timedelta(seconds=1)
 BUSY_RETRY_CAP = timedelta(seconds=15)
 UNKNOWN_COMMAND_RETRY_CAP = timedelta(minutes=1)
 RETRY_AFTER_MAX = timedelta(days=1)
+WHY_CHARACTERS_MAX = 300
+"""Of a participant's own words in the reason why a saga waits."""

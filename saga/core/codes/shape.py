@@ -23,3 +23,8 @@ class Code(msgspec.Struct, frozen=True):
     def page(self) -> str:
         """Where its page is, below the root of the repository."""
         return f"docs/reference/errors/{self.number}.md"
+
+
+def worded(number: int, word: str, title: str, *, why: str, fix: str, exit_code: Exit = Exit.CONFLICT) -> Code:
+    """An entry that the wire, the histories and the parked messages spell as a word."""
+    return Code(f"SAGA-{number}", title, why, fix, exit_code, word)
