@@ -16,7 +16,7 @@ from saga.define import Definition
 from saga.engine.settings import EngineSettings
 from saga.engine.worker import Orchestrator
 from saga.participant import Participant, Serving
-from saga.ports import Database, StoredDefinition, Tracing
+from saga.ports import Database, StoredDefinition, TraceBackend, Tracing
 from saga.settings import Settings, masked
 from saga.stores import CLOCK as CLOCK
 from saga.stores import IDS as IDS
@@ -172,6 +172,18 @@ async def live_spans(settings: Settings, service: str) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(flush)
+
+
+def trace_backend(settings: Settings, url: str) -> TraceBackend:
+    """A tracing backend, which may be away. Raises WrongAddress."""
+    from saga.adapters.telemetry.backend import OtlpBackend
+
+    try:
+        return OtlpBackend(url, headers_of(settings))
+    except ValueError as error:
+        raise WrongAddress(
+            f"tracing backend {masked(url)!r} is not known: {error}. Fix: OTLP over HTTP, e.g. http://collector:4318"
+        ) from None
 
 
 def headers_of(settings: Settings) -> dict[str, str]:

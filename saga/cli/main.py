@@ -18,6 +18,7 @@ COMMANDS = {
     "show": ("saga.cli.sagas", "show", "Show one saga and why it waits."),
     "watch": ("saga.cli.watch", "watch", "Follow a saga until it has ended."),
     "history": ("saga.cli.sagas", "history", "Show every recorded event of a saga."),
+    "trace": ("saga.cli.trace", "trace", "Rebuild a saga's trace, or link to it."),
     "cancel": ("saga.cli.operations", "cancel", "Compensate what a saga did and end it."),
     "abandon": ("saga.cli.operations", "abandon", "Close a saga as it is."),
     "pause": ("saga.cli.operations", "pause", "Issue nothing and stop every deadline."),
