@@ -13,7 +13,7 @@ Queues are quorum queues. Limits and dead-lettering are policies, which can chan
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
@@ -45,9 +45,10 @@ class Exchange(msgspec.Struct, frozen=True, order=True):
 
 
 class Queue(msgspec.Struct, frozen=True, order=True):
-    """A durable quorum queue."""
+    """Durable."""
 
     name: str
+    type: str = "quorum"
 
 
 class Binding(msgspec.Struct, frozen=True, order=True):
@@ -218,57 +219,3 @@ def _one_word(name: str) -> str:
 
 def _any_of(*names: str) -> str:
     return f"^({'|'.join(re.escape(name) for name in names)})$"
-
-
-# -------------------------------------------------------------------------------------------------------- difference
-
-
-class Difference(msgspec.Struct, frozen=True, order=True):
-    """One thing on the broker that is not as wanted."""
-
-    kind: str
-    """`missing`, `differs`, or `extra`: there, though nobody wants it."""
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.what}"
-
-
-def difference(wanted: Topology, actual: Topology) -> tuple[Difference, ...]:
-    """What must change. Only bindings of wanted exchanges, and policies and rights, can be `extra` or differ."""
-    return tuple(
-        sorted(
-            {
-                *_missing("exchange", {e.name: e for e in wanted.exchanges}, {e.name: e for e in actual.exchanges}),
-                *_missing("queue", {q.name: q for q in wanted.queues}, {q.name: q for q in actual.queues}),
-                *_missing("policy", {p.name: p for p in wanted.policies}, {p.name: p for p in actual.policies}),
-                *_missing("user", _rights(wanted), _rights(actual)),
-                *_bindings(wanted, actual),
-            }
-        )
-    )
-
-
-def _missing(kind: str, wanted: Mapping[str, object], actual: Mapping[str, object]) -> Iterable[Difference]:
-    for name, value in wanted.items():
-        if name not in actual:
-            yield Difference("missing", f"{kind} {name}")
-        elif actual[name] != value:
-            yield Difference("differs", f"{kind} {name}")
-
-
-def _rights(topology: Topology) -> dict[str, User]:
-    return {user.name: msgspec.structs.replace(user, topics=tuple(sorted(user.topics))) for user in topology.users}
-
-
-def _bindings(wanted: Topology, actual: Topology) -> Iterable[Difference]:
-    ours = {queue.name for queue in wanted.queues}
-    for binding in set(wanted.bindings) - set(actual.bindings):
-        yield Difference("missing", _binding_text(binding))
-    for binding in set(actual.bindings) - set(wanted.bindings):
-        if binding.queue in ours and binding.exchange:
-            yield Difference("extra", _binding_text(binding))
-
-
-def _binding_text(binding: Binding) -> str:
-    return f"binding {binding.exchange} -> {binding.queue} under {binding.routing_key!r}"
