@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -13,14 +13,18 @@ from saga.core.errors import SagaError
 from saga.core.sampling import sampling_of
 from saga.core.topology import wanted_topology
 from saga.define import Definition
-from saga.engine.settings import EngineSettings
-from saga.engine.worker import Orchestrator
+from saga.engine.catalog import Catalog
+from saga.engine.follow import Follower, Sink
+from saga.engine.lifecycle import LifecycleSink
+from saga.engine.settings import EngineSettings, FollowSettings
+from saga.engine.worker import Following, Orchestrator
 from saga.participant import Participant, Serving
 from saga.ports import Database, StoredDefinition, TraceBackend, Tracing
 from saga.settings import Settings, masked
 from saga.stores import CLOCK as CLOCK
 from saga.stores import IDS as IDS
 from saga.stores import WrongAddress as WrongAddress
+from saga.stores import open_feed as open_feed
 from saga.stores import open_store as open_store
 
 
@@ -91,6 +95,29 @@ async def orchestrator(settings: Settings, bus: CallerBus) -> AsyncIterator[Orch
             await store.close()
     finally:
         await bus.close()
+
+
+@asynccontextmanager
+async def following(settings: Settings, *, name: str, follow: FollowSettings | None = None) -> AsyncIterator[Following]:
+    """Everything that follows the history of the configured store; both it and the broker may be away.
+
+    It has connections of its own to both, so that nothing it does or suffers touches an orchestrator beside it.
+    """
+    chosen = follow or FollowSettings()
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings.store)
+        stack.push_async_callback(store.close)
+        lifecycle = LifecycleSink(
+            store, Catalog(store, CLOCK), lambda: open_bus(settings.amqp, name=name), sagas_max=chosen.cache_sagas_max
+        )
+        stack.push_async_callback(lifecycle.close)
+        sinks: dict[str, Sink] = {"lifecycle": lifecycle}
+        followers: list[Follower] = []
+        for sink_name, sink in sinks.items():
+            feed = await open_feed(settings.store)
+            stack.push_async_callback(feed.close)
+            followers.append(Follower(sink_name, sink, feed, CLOCK, chosen, owner=IDS.message()))
+        yield Following(followers, chosen)
 
 
 class OwnDatabase(Database, Protocol):

@@ -42,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 2_000
     """Unanswered commands of a process above which starts wait."""
+    follow: bool = True
+    """`saga run` also follows the history and publishes lifecycle events; false: `saga follow` does it elsewhere."""
     gateways: tuple[str, ...] = ()
     """Broker users whose `saga-actor` is believed; comma-separated in the environment."""
     otlp: str = ""
