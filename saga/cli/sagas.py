@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from saga.cli.failure import CommandFailed, Exit
+from saga.cli.known import definition_names, saga_argument
 from saga.cli.main import settings_of
 from saga.cli.show import output_option, print_json, print_rows
 from saga.core.codes import code_of
@@ -19,7 +20,7 @@ ANSWERS_KEPT = timedelta(minutes=1)
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=definition_names)
 @click.option("--data", default="{}", help="The input as JSON; @FILE reads a file, - reads stdin.")
 @click.option("--key", help="Business key: the same key is the same saga, for ever.")
 @click.option("--version", type=int, help="Definition version [default: the newest].")
@@ -83,7 +84,7 @@ async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any])
 
 
 @click.command("list")
-@click.option("--name", help="Of the definition.")
+@click.option("--name", help="Of the definition.", shell_complete=definition_names)
 @click.option("--status", "statuses", multiple=True, help="running, compensating, parked, completed, …; repeatable.")
 @click.option("--wait-kind", help="reply, delivery, timer, parked, paused.")
 @click.option("--tag", "tags", multiple=True, help="name=value; repeatable.")
@@ -140,7 +141,7 @@ def _tag(text: str) -> tuple[str, str]:
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @output_option
 @click.pass_context
 def show(ctx: click.Context, saga: str, output: str) -> None:
@@ -189,7 +190,7 @@ async def _describe(settings: Any, saga: str) -> Any:
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @output_option
 @click.pass_context
 def history(ctx: click.Context, saga: str, output: str) -> None:

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from saga.cli.failure import CommandFailed
+from saga.cli.known import saga_argument
 from saga.cli.main import settings_of
 from saga.cli.sagas import ENDINGS
 
@@ -19,7 +20,7 @@ PARKED = "parked"
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @click.option("--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds, with 124.")
 @click.option("--until-parked", is_flag=True, help="Also stop when a step waits for an operator, with 8.")
 @click.option("-o", "--output", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
