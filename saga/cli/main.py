@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": ("saga.cli.demo", "demo", "Watch orders complete, be undone, and survive kill -9."),
     "dev": ("saga.cli.dev", "dev", "Run everything in one process, nothing to install."),
     "run": ("saga.cli.run", "run", "Run an orchestrator."),
+    "follow": ("saga.cli.follow", "follow", "Publish what becomes of sagas."),
     "serve": ("saga.cli.serve", "serve", "Run a participant."),
     "start": ("saga.cli.sagas", "start", "Start a saga."),
     "list": ("saga.cli.sagas", "list_", "List sagas."),
