@@ -18,6 +18,10 @@ callers_option = click.option(
     "--caller", "callers", multiple=True, help="A caller's user, who may start and cancel; repeatable."
 )
 
+subscribers_option = click.option(
+    "--subscriber", "subscribers", multiple=True, help="A user who may hear lifecycle events; repeatable."
+)
+
 
 @click.group()
 def topology() -> None:
@@ -50,30 +54,26 @@ def plan(ctx: click.Context, services: tuple[str, ...]) -> None:
 @topology.command()
 @services_option
 @callers_option
-@click.option("--vhost", default="/", show_default=True)
+@subscribers_option
+@click.option("--vhost", default="/", show_default=True, help="Where the objects and rights belong.")
 @click.option(
     "--passwords",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file with a line USER:PASSWORD for each user; only hashes are written. Without: certificates only.",
 )
 @click.pass_context
-def export(
-    ctx: click.Context,
-    services: tuple[str, ...],
-    callers: tuple[str, ...],
-    vhost: str,
-    passwords: Path | None,
-) -> None:
+def export(ctx: click.Context, /, vhost: str, passwords: Path | None, **named: Any) -> None:
     """Print a RabbitMQ definitions file with least-privilege users."""
     from saga.core.definitions_file import definitions_file
 
-    wanted = asyncio.run(_with_users(settings_of(ctx), services, callers))
+    wanted = asyncio.run(_with_users(settings_of(ctx), **named))
     click.echo(definitions_file(wanted, vhost=vhost, password_hashes=_hashes(passwords)))
 
 
 @topology.command()
 @services_option
 @callers_option
+@subscribers_option
 @click.option("--no-users", is_flag=True, help="Leave users and their rights out: only an administrator may see them.")
 @click.option("--management", help="Management API, http://host:15672 [default: the broker's host and login].")
 @output_option
@@ -82,10 +82,10 @@ def diff(ctx: click.Context, /, output: str, *, management: str | None, no_users
     """Say what on the broker is not as wanted; exit code 1 when there is anything.
 
     Exchanges, queues, bindings, policies, and what each user may do: missing, different, or there though nobody wants
-    it. Reads the management API, and changes nothing. Name callers as for `export`, or they are extra.
+    it. Reads the management API, and changes nothing. Name callers and subscribers as for `export`, or they are extra.
     """
     settings = settings_of(ctx, amqp_management=management)
-    wanted = asyncio.run(_with_users(settings, named["services"], named["callers"]))
+    wanted = asyncio.run(_with_users(settings, **named))
     found = asyncio.run(_difference(settings, wanted, users=not no_users))
     if output == "table":
         _lines(found)
@@ -106,12 +106,15 @@ def _lines(found: Any) -> None:
         click.echo("as wanted")
 
 
-async def _with_users(settings: Any, services: Sequence[str], callers: Sequence[str]) -> Any:
-    from saga.core.topology import caller, deploy, orchestrator, participant, wanted_topology
+async def _with_users(
+    settings: Any, services: Sequence[str], callers: Sequence[str], subscribers: Sequence[str]
+) -> Any:
+    from saga.core.topology import caller, deploy, orchestrator, participant, subscriber, wanted_topology
 
     found, names = await _wanted(settings, services)
     users = [orchestrator(), deploy(), *(participant(service) for service in found)]
     users += [caller(user, starts=names, controls=("cancel",)) for user in callers]
+    users += map(subscriber, subscribers)
     return wanted_topology(found, users)
 
 

@@ -18,6 +18,7 @@ DEPLOY = "docs/how-to/deploy.md"
 CALL = "docs/how-to/call-from-any-language.md"
 STORE, BROKER, PROCESSES, CALLER = blocks(DEPLOY, "sh")
 DATABASES = ("saga", "hotel", "airline")
+SUBSCRIBE = "docs/how-to/subscribe-to-events.md"
 LOAD = "docs/how-to/put-load-on-it.md"
 SHORT_LINES_MAX = 30
 
@@ -29,12 +30,20 @@ class Shell:
         self.folder = folder
         self._databases = {name: postgres.dsn_of(names[name]) for name in DATABASES}
         self._rabbit = f"{rabbit.host}:{rabbit.port}"
+        self._ctl = rabbit.ctl
 
     def real(self, text: str) -> str:
         """The text with addresses that exist here."""
         for name, dsn in self._databases.items():
             text = text.replace(f"postgres://postgres@db.example:5432/{name}", dsn)
         return text.replace("rabbit.example:5672", self._rabbit)
+
+    def import_definitions(self, block: str) -> None:
+        """Follow a block that makes `broker.json`, whose last command is run on the broker's machine."""
+        first, last = block.rsplit("\n", 2)[0], commands(block)[-1]
+        assert last == "rabbitmqctl import_definitions broker.json"
+        self.type(f"{commands(STORE)[0]}\n{first}")
+        self._ctl("import_definitions", str(self.folder / "broker.json"))
 
     def type(self, block: str) -> str:
         """Follow a block; returns what was printed."""
@@ -64,11 +73,8 @@ def deployed(tmp_path: Path, postgres: PostgresServer, unique_name: str) -> Iter
     with PrivateRabbit() as rabbit:
         shell = Shell(tmp_path, rabbit, postgres, names)
         shell.type(STORE)
-        export, imported = BROKER.rsplit("\n", 2)[0], commands(BROKER)[-1]
+        shell.import_definitions(BROKER)
         store = commands(STORE)[0]
-        shell.type(f"{store}\n{export}")
-        assert imported == "rabbitmqctl import_definitions broker.json"
-        rabbit.ctl("import_definitions", str(tmp_path / "broker.json"))
         try:
             with (tmp_path / "processes.log").open("wb") as log:
                 processes += [
@@ -150,3 +156,30 @@ def _load(deployed: Shell, setting: str) -> None:
     (deployed.folder / "load.py").write_text(code)
     shown = deployed.type(f"{setting}\n{command}")
     assert matches(shown, wanted), shown
+
+
+@pytest.mark.timeout(240)
+def test_the_subscriber_hears_as_printed(deployed: Shell) -> None:
+    """A user of its own with the rights of a subscriber, a bare AMQP client, and a trip from its start to its end."""
+    user, listen = blocks(SUBSCRIBE, "sh")
+    (code,), (wanted,) = (blocks(SUBSCRIBE, language) for language in ("python", "text"))
+    (started,) = re.findall(r"`(saga start .+?)`", (ROOT / SUBSCRIBE).read_text())
+    deployed.import_definitions(user)
+    (deployed.folder / "subscriber.py").write_text(code)
+    setting, command = (deployed.real(line) for line in commands(listen))
+    subscriber = subprocess.Popen(
+        ["bash", "-c", f"{setting}; exec {command}"],
+        cwd=deployed.folder,
+        env=environment(deployed.folder),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert subscriber.stdout is not None
+        said = [subscriber.stdout.readline()]
+        deployed.type(f"{commands(STORE)[0]}\n{commands(CALLER)[0]}\n{started}")
+        said += [subscriber.stdout.readline() for _ in wanted.splitlines()[1:]]
+        assert "".join(said) == wanted
+    finally:
+        subscriber.terminate()
+        subscriber.communicate(timeout=20)
