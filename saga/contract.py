@@ -12,6 +12,20 @@ from typing import TypeVar as ClassicTypeVar
 import msgspec
 from typing_extensions import TypeVar
 
+__all__ = [
+    "Command",
+    "Context",
+    "Contract",
+    "Effect",
+    "Failure",
+    "Handler",
+    "InDoubt",
+    "RetryLater",
+    "Undone",
+    "command",
+    "contract_of",
+]
+
 NAME_CHARACTERS_MAX = 64
 VERSION_MAX = 9_999
 REMEMBERS_DEFAULT = timedelta(days=30)

@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     health: str = ""
     """`host:port` of the readiness endpoint; empty: none."""
     processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Orchestrators that `saga run` starts."""
     max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 2_000
     """Unanswered commands of a process above which starts wait."""
     follow: bool = True
@@ -57,7 +58,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     trace_url: str = ""
     """Where `saga trace url` leads to, e.g. `http://jaeger:16686/trace/{trace}`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged, from this level on."""
     log_format: Literal["text", "json"] = "text"
+    """A line for people, or an object for programs; on stderr."""
 
 
 class Origin(msgspec.Struct, frozen=True):

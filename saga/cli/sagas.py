@@ -90,7 +90,7 @@ async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any])
 @click.option("--tag", "tags", multiple=True, help="name=value; repeatable.")
 @click.option("--since", type=float, help="Started within the last HOURS.")
 @click.option("--before", help="Only sagas older than this id: the last id of the page before.")
-@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True, help="At most so many.")
 @output_option
 @click.pass_context
 def list_(ctx: click.Context, /, output: str, **options: Any) -> None:

@@ -23,7 +23,14 @@ PARKED = "parked"
 @saga_argument
 @click.option("--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds, with 124.")
 @click.option("--until-parked", is_flag=True, help="Also stop when a step waits for an operator, with 8.")
-@click.option("-o", "--output", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "jsonl"]),
+    default="table",
+    show_default=True,
+    help="For people, or an event a line.",
+)
 @click.pass_context
 def watch(ctx: click.Context, saga: str, timeout: float | None, until_parked: bool, output: str) -> None:  # noqa: FBT001 - a click flag
     """Follow SAGA (its id, or DEFINITION/KEY) until it has ended; Ctrl-C leaves, and the saga goes on.

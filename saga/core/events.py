@@ -19,6 +19,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_d
 
 
 class SagaStarted(Event, frozen=True, kw_only=True, tag="SagaStarted", omit_defaults=True):
+    """A start was accepted: what is to be done, for whom, and by which definition."""
+
     saga: str
     name: str
     start_key: str
@@ -117,6 +119,8 @@ class DispatchConfirmed(Event, frozen=True, kw_only=True, tag="DispatchConfirmed
 
 
 class StepSucceeded(Event, frozen=True, kw_only=True, tag="StepSucceeded", omit_defaults=True):
+    """The step is done; `reply` is what later steps read."""
+
     path: str
     execution: int
     reply: msgspec.Raw
@@ -151,6 +155,8 @@ class StepExhausted(Event, frozen=True, kw_only=True, tag="StepExhausted", omit_
 
 
 class CompensationSucceeded(Event, frozen=True, kw_only=True, tag="CompensationSucceeded", omit_defaults=True):
+    """The step is undone, or there was nothing to undo (effect `none`)."""
+
     path: str
     execution: int
     effect: ReplyEffect = ReplyEffect.APPLIED
@@ -237,6 +243,8 @@ class CompensationStarted(Event, frozen=True, kw_only=True, tag="CompensationSta
 
 
 class CancelRequested(Event, frozen=True, kw_only=True, tag="CancelRequested", omit_defaults=True):
+    """Somebody wants the saga undone; the first such wish counts."""
+
     request: str
     by: str
     reason: str
@@ -250,11 +258,15 @@ class DeadlinePassed(Event, frozen=True, kw_only=True, tag="DeadlinePassed", omi
 
 
 class SagaPaused(Event, frozen=True, kw_only=True, tag="SagaPaused", omit_defaults=True):
+    """From here nothing is issued, and deadlines stand still."""
+
     actor: str
     reason: str
 
 
 class SagaResumed(Event, frozen=True, kw_only=True, tag="SagaResumed", omit_defaults=True):
+    """The pause is over: open deadlines moved by its length."""
+
     actor: str
     reason: str
 
@@ -282,6 +294,8 @@ class ContradictoryReply(Event, frozen=True, kw_only=True, tag="ContradictoryRep
 
 
 class SagaCompleted(Event, frozen=True, kw_only=True, tag="SagaCompleted", omit_defaults=True):
+    """Every step is done."""
+
     output: msgspec.Raw
 
 
@@ -290,6 +304,8 @@ class SagaCompensated(Event, frozen=True, kw_only=True, tag="SagaCompensated", o
 
 
 class SagaAbandoned(Event, frozen=True, kw_only=True, tag="SagaAbandoned", omit_defaults=True):
+    """An operator closed the saga as it was: nothing more is done or undone."""
+
     actor: str
     reason: str
     unresolved: tuple[str, ...] = ()
