@@ -14,7 +14,7 @@ from saga.core.compensation import next_undo, sources
 from saga.core.definition import Attempt, Block, Step, When, steps_of
 from saga.core.evaluation import holds, render
 from saga.core.expression import EvaluationError
-from saga.core.limits import BODY_BYTES_MAX
+from saga.core.limits import BODY_BYTES_MAX, OUTPUT_BYTES_MAX
 from saga.core.messages import Kind, Outcome
 from saga.core.plan import Plan, pivot_passed, pivot_undecided
 from saga.core.state import BlockMode, Phase, SagaState
@@ -104,6 +104,9 @@ def _complete(plan: Plan, state: SagaState, now: datetime) -> tuple[e.AnyEvent, 
         output = render(plan.definition.output, sources(state))
     except EvaluationError as error:
         return (_park(OUTPUT, e.ParkCode.EVALUATION, f"the output cannot be built: {error}", now),)
+    if len(output) > OUTPUT_BYTES_MAX:
+        text = f"the output would have {len(output)} bytes, at most {OUTPUT_BYTES_MAX} reach the caller"
+        return (_park(OUTPUT, e.ParkCode.TOO_LARGE, text, now),)
     return (e.SagaCompleted(at=now, output=msgspec.Raw(output)),)
 
 

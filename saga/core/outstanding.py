@@ -13,6 +13,7 @@ from saga.core.bounds import ACTION_EXPIRES_AFTER, RESEND_AFTER, RESEND_CAP
 from saga.core.definition import CommandTemplate, Step
 from saga.core.identity import attempt_id, idempotency_key, span_id, traceparent
 from saga.core.messages import CommandMessage, Kind
+from saga.core.nearing import tags_of
 from saga.core.plan import Plan, pursued
 from saga.core.state import Execution, SagaState, View, Waiting
 
@@ -160,12 +161,12 @@ def _wait(step: Step, execution: Execution) -> Wait | None:
 def view(plan: Plan, state: SagaState) -> View:
     """What the saga's row says: list and detail cannot disagree, both come from here."""
     if state.terminal:
-        return View(str(state.phase), "", "", state.tags)
+        return View(str(state.phase), "", "", tags_of(state))
     reasons = waits(plan, state)
     status = "parked" if state.parked else str(state.phase)
     first = reasons[0]
     text = first.text if len(reasons) == 1 else f"{first.text} (and {len(reasons) - 1} more)"
-    return View(status, first.kind, text[:500], state.tags)
+    return View(status, first.kind, text[:500], tags_of(state))
 
 
 def _time(moment: datetime) -> str:

@@ -62,8 +62,13 @@ def indexed_text(text: str) -> str:
 
 
 def stored_mapping(mapping: Mapping[str, str]) -> dict[str, str]:
-    """Tags or headers as they are kept."""
+    """Headers as they are kept."""
     return {stored_text(key): stored_text(value) for key, value in mapping.items()}
+
+
+def indexed_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags as a row has them, and as a search for them must ask."""
+    return {stored_text(name): indexed_text(value) for name, value in tags.items()}
 
 
 def page_limit(limit: int) -> int:
@@ -134,7 +139,7 @@ def stored_view(view: View) -> View:
         status=indexed_text(view.status),
         wait_kind=indexed_text(view.wait_kind),
         wait_text=stored_text(view.wait_text),
-        tags=stored_mapping(view.tags) if view.tags else view.tags,
+        tags=indexed_tags(view.tags) if view.tags else view.tags,
     )
 
 

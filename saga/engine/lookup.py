@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from saga.core.nearing import tags_of
 from saga.core.outstanding import view, waits
 from saga.core.state import Execution, SagaState
 from saga.engine.cache import Live, SagaCache
@@ -108,7 +109,7 @@ async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
         waits=tuple(WaitDetail(w.kind, w.path, w.text, w.until, w.code) for w in waits(live.plan, state)),
         parked_messages=parked,
         steps=tuple(_step(state, path) for path in live.plan.steps if path in state.steps),
-        tags=state.tags,
+        tags=tags_of(state),
         output=msgspec.Raw(state.output) if state.output else None,
     )
 
