@@ -17,6 +17,7 @@ from saga.engine.catalog import Catalog
 from saga.engine.follow import Follower, Sink
 from saga.engine.lifecycle import LifecycleSink
 from saga.engine.settings import EngineSettings, FollowSettings
+from saga.engine.traces import TraceSink
 from saga.engine.worker import Following, Orchestrator
 from saga.participant import Participant, Serving
 from saga.ports import Database, StoredDefinition, TraceBackend, Tracing
@@ -112,6 +113,16 @@ async def following(settings: Settings, *, name: str, follow: FollowSettings | N
         )
         stack.push_async_callback(lifecycle.close)
         sinks: dict[str, Sink] = {"lifecycle": lifecycle}
+        if settings.otlp:
+            backend = trace_backend(settings, settings.otlp)
+            stack.push_async_callback(backend.close)
+            sinks["traces"] = TraceSink(
+                store,
+                Catalog(store, CLOCK),
+                backend,
+                texts=settings.trace_texts,
+                sagas_max=chosen.cache_sagas_max,
+            )
         followers: list[Follower] = []
         for sink_name, sink in sinks.items():
             feed = await open_feed(settings.store)
