@@ -26,9 +26,7 @@ def serve(ctx: click.Context, /, target: str, migrate: bool, **flags: Any) -> No
 
     settings = settings_of(ctx, **flags)
     logs.configure(settings.log_level, settings.log_format)
-    participant = participant_in(target)
-    _look_at_user(settings.amqp, participant.service)
-    asyncio.run(_serve(settings, participant, migrate=migrate))
+    asyncio.run(_serve(settings, participant_in(target), migrate=migrate))
 
 
 def _look_at_user(amqp: str, service: str) -> None:
@@ -74,6 +72,7 @@ async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
         if found is None:
             return
         at_work, bus = found
+        _look_at_user(settings.amqp, participant.service)
         log.info("participant started", extra={**about, "pid": os.getpid()})
         await run(at_work, bus, stop)
         log.info("participant drained", extra={**about, "pid": os.getpid()})
