@@ -35,6 +35,7 @@ COMMANDS = {
     "inbox": ("saga.cli.db", "inbox", "The participant's inbox tables."),
     "parked": ("saga.cli.parked", "parked", "Messages nobody could use."),
     "errors": ("saga.cli.errors", "errors", "Error codes: why, what to do, how a command ends."),
+    "doctor": ("saga.cli.doctor", "doctor", "Say what is missing, what is stuck, and why."),
     "completion": ("saga.cli.completion", "completion", "Complete words in bash, zsh or fish."),
     "config": ("saga.cli.config", "config", "Settings and where they come from."),
 }

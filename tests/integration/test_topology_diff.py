@@ -161,3 +161,32 @@ async def test_what_cannot_be_asked_is_refused_clearly(
     assert (done.code, said in done.err) == (code, True), done
     assert "Traceback" not in done.err
     assert ":wrong" not in done.err
+
+
+@pytest.mark.usefixtures("changed")
+async def test_the_doctor_sees_bindings_too(broker: PrivateRabbit, tmp_path: Path) -> None:
+    """Where the management API is on; a queue that is missing is said once."""
+    place = urlsplit(broker.url).netloc.rpartition("@")[2]
+    command = [sys.executable, "-m", "saga.cli", "--amqp", f"amqp://admin:pw@{place}/%2F"]
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "SAGA_AMQP_MANAGEMENT": broker.api,  # type: ignore[attr-defined]  # set above
+        "SAGA_STORE": f"sqlite:///{tmp_path / 'store'}",
+    }
+
+    def typed() -> subprocess.CompletedProcess[bytes]:
+        subprocess.run([*command, "db", "migrate"], env=env, check=True, timeout=60)
+        publish = ["definitions", "publish", "services.ordering.definitions"]
+        subprocess.run([*command, *publish], env=env, check=True, timeout=60)
+        return subprocess.run([*command, "doctor", "-o", "json"], env=env, capture_output=True, timeout=60, check=False)
+
+    done = await asyncio.to_thread(typed)
+    assert done.returncode == 1, done.stderr
+    what = [one["what"] for one in msgspec.json.decode(done.stdout) if one["area"] == "broker"]
+    assert any(one.startswith("the service payments has no queue") for one in what)
+    assert any(one.startswith("nobody serves shipping") for one in what)
+    assert any(
+        "extra: binding saga.commands -> saga.commands.shipping under 'payments.#', policy mine" in one for one in what
+    )
+    assert not any("binding saga.commands -> saga.commands.payments" in one for one in what)

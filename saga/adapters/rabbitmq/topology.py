@@ -21,9 +21,10 @@ from yarl import URL
 from saga.adapters.rabbitmq.failures import Translated
 from saga.adapters.rabbitmq.link import RPC_SECONDS, Link, close_quietly
 from saga.adapters.rabbitmq.management import Management, management_address
+from saga.core.checkup import BrokerLook, QueueLook
 from saga.core.definitions_file import QUORUM
 from saga.core.topology import Binding, Exchange, Policy, Queue, Topology
-from saga.ports import MissingQueue
+from saga.ports import MissingQueue, Unavailable
 
 
 async def apply(url: str, topology: Topology, *, management_url: str | None = None) -> list[str]:
@@ -69,6 +70,18 @@ async def missing(url: str, topology: Topology) -> list[str]:
         return [place for place, check in places if not await _found(link, place, check)]
 
 
+async def look(url: str, topology: Topology) -> BrokerLook:
+    """What of the topology is there, and how its queues stand. Any user may ask. Raises Unavailable."""
+    async with _linked(url) as link:
+        queues: dict[str, QueueLook] = {}
+        places = [
+            *((f"exchange {exchange.name}", _exchange_check(exchange)) for exchange in topology.exchanges),
+            *((f"queue {queue.name}", _queue_look(queue, queues)) for queue in topology.queues),
+        ]
+        missing = [place for place, check in places if not await _found(link, place, check)]
+    return BrokerLook(tuple(missing), queues)
+
+
 async def declare_results(link: Link, queue: str, routing_key: str, exchange: str, expires_ms: int) -> None:
     """A caller's own queue and its binding. Raises Unavailable."""
 
@@ -104,7 +117,10 @@ _Action = Callable[[aiormq.Channel], Awaitable[object]]
 
 @asynccontextmanager
 async def _linked(url: str) -> AsyncIterator[Link]:
-    link = await Link.open(url, name="saga topology")
+    try:
+        link = await Link.open(url, name="saga topology")
+    except ValueError as error:
+        raise Unavailable(str(error)) from None
     try:
         yield link
     finally:
@@ -139,6 +155,14 @@ def _exchange_check(exchange: Exchange) -> _Action:
 
 def _queue_check(queue: Queue) -> _Action:
     return lambda channel: channel.queue_declare(queue.name, passive=True)
+
+
+def _queue_look(queue: Queue, into: dict[str, QueueLook]) -> _Action:
+    async def check(channel: aiormq.Channel) -> None:
+        found = await channel.queue_declare(queue.name, passive=True)
+        into[queue.name] = QueueLook(found.message_count or 0, found.consumer_count or 0)
+
+    return check
 
 
 def _exchange_declaration(exchange: Exchange) -> _Action:
