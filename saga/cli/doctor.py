@@ -19,7 +19,14 @@ UNREACHED = "cannot be asked: "
 
 
 @click.command()
-@click.option("-o", "--output", type=click.Choice(["table", "json", "jsonl"]), default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "jsonl"]),
+    default="table",
+    show_default=True,
+    help="For people; for programs; a finding a line.",
+)
 @click.pass_context
 def doctor(ctx: click.Context, output: str) -> None:
     """Look at settings, store, broker, sagas and parked messages; changes nothing.
