@@ -49,7 +49,10 @@ async def open_bus(url: str, *, name: str, identify: bool = True) -> CallerBus:
     try:
         return await RabbitBus.open(url, name=name, identify=identify)
     except ValueError as error:
-        raise WrongAddress(f"broker {masked(url)!r}: {error}") from None
+        reason, _, fix = str(error).partition(" Fix: ")
+        raise WrongAddress(
+            f"broker {masked(url)!r}: {reason}. Fix: {fix or 'amqp://user:password@host:5672/vhost'}"
+        ) from None
 
 
 @asynccontextmanager

@@ -140,7 +140,11 @@ def _hashes(passwords: Path | None) -> dict[str, str]:
     from saga.core.definitions_file import password_hash
     from saga.stores import IDS
 
-    pairs = (line.partition(":") for line in passwords.read_text().splitlines() if line.strip())
+    try:
+        lines = passwords.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed("SAGA-1005", f"{passwords} cannot be read: {error}. Fix: lines of USER:PASSWORD") from None
+    pairs = (line.partition(":") for line in lines if line.strip())
     return {user.strip(): password_hash(password, bytes.fromhex(IDS.message()[:8])) for user, _, password in pairs}
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from saga.core.errors import SchemaMismatch
+from saga.core.errors import BadValue, SchemaMismatch
 from saga.core.state import View
 
 MessageT = TypeVar("MessageT", bound=msgspec.Struct)
@@ -77,9 +77,9 @@ def page_limit(limit: int) -> int:
 
 
 def cursor_id(saga: str) -> str:
-    """A page's cursor, checked. Raises ValueError for what is no saga id."""
+    """A page's cursor, checked. Raises BadValue for what is no saga id."""
     if not is_saga_id(saga):
-        raise ValueError(f"before: {saga[:80]!r} is no saga id. Fix: pass the last id of the page before")
+        raise BadValue(f"before: {saga[:80]!r} is no saga id. Fix: pass the last id of the page before")
     return saga
 
 

@@ -17,6 +17,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from saga.core.errors import BadValue
+
 START, COMMANDS, REPLIES, SIGNALS = "saga.start", "saga.commands", "saga.replies", "saga.signals"
 CONTROL, RESULTS, EVENTS, PARKING, DEAD = "saga.control", "saga.results", "saga.events", "saga.parking", "saga.dead"
 
@@ -211,9 +213,9 @@ def deploy(user: str = "deploy") -> User:
 
 
 def _one_word(name: str) -> str:
-    """Raises ValueError for a name with a dot: `a` would own the queues of `a.b`."""
+    """Raises BadValue for a name with a dot: `a` would own the queues of `a.b`."""
     if not name or "." in name:
-        raise ValueError(f"the name {name!r} is not one word of a routing key. Fix: a name without dots")
+        raise BadValue(f"the name {name!r} is not one word of a routing key. Fix: a name without dots")
     return name
 
 

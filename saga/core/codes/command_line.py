@@ -42,8 +42,8 @@ COMMAND_LINE: Final = (
     ),
     Code(
         "SAGA-1005",
-        "a file cannot be read",
-        "A file that the command line names is missing or may not be read.",
+        "a file cannot be read or written",
+        "A file that the command line names is missing, or may not be read or written.",
         "correct the path; paths are relative to the current folder",
         Exit.USAGE,
     ),
