@@ -60,6 +60,7 @@ format: $(STAMP) ## let ruff format and fix what it can
 .PHONY: docs
 docs: $(STAMP) ## write again what follows from the code: references, error pages, index, AsyncAPI
 	$(BIN)/python -m tests.wire_reference
+	$(BIN)/python -m tests.limits_reference
 	$(BIN)/python -m tests.error_pages
 	$(BIN)/python -m tests.reference_pages
 	$(BIN)/python -m tests.python_reference

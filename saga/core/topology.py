@@ -14,9 +14,11 @@ Queues are quorum queues. Limits and dead-lettering are policies, which can chan
 
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 
 import msgspec
 
+from saga.core.bounds import ACTION_EXPIRES_AFTER
 from saga.core.errors import BadValue
 
 START, COMMANDS, REPLIES, SIGNALS = "saga.start", "saga.commands", "saga.replies", "saga.signals"
@@ -26,6 +28,9 @@ DELIVERY_LIMIT = 100
 """Crashes with a full prefetch count against innocents too, so the limit is far above what a poison message needs."""
 KEEP_DELIVERY_LIMIT = 100_000
 """Of queues that have no further place for their messages; a broker of version 4 drops after 20 by default."""
+COMMAND_TTL_MS = (ACTION_EXPIRES_AFTER - timedelta(hours=1)) // timedelta(milliseconds=1)
+"""A command waits in its queue for less than the margin by which the engine stops sending a key before it may be
+forgotten; the hour is for the work on it and for clocks that disagree. Compensations carry no expiry of their own."""
 RESULTS_EXPIRE_MS = 24 * 3_600_000
 """A caller's queue that nobody reads for a day goes away."""
 
@@ -36,6 +41,7 @@ DEAD_LETTERED: dict[str, str | int] = {
     "dead-letter-strategy": "at-least-once",
     "overflow": "reject-publish",  # at-least-once silently becomes at-most-once without it
 }
+COMMANDS_DEAD_LETTERED: dict[str, str | int] = {**DEAD_LETTERED, "message-ttl": COMMAND_TTL_MS}
 KEPT: dict[str, str | int] = {"delivery-limit": KEEP_DELIVERY_LIMIT}
 
 
@@ -104,7 +110,9 @@ EXCHANGES = (
     Exchange(DEAD, "fanout"),
 )
 POLICIES = (
-    Policy("saga", r"^saga\.(start|commands\..+|replies|signals|control)$", DEAD_LETTERED),
+    # First and above the next one, which took in these queues too in brokers that were set up before.
+    Policy("saga-commands", r"^saga\.commands\..+$", COMMANDS_DEAD_LETTERED, priority=1),
+    Policy("saga", r"^saga\.(start|replies|signals|control)$", DEAD_LETTERED),
     Policy("saga-kept", r"^saga\.(parking|dead)$", KEPT),
 )
 

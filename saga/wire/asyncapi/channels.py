@@ -45,7 +45,7 @@ def queue_of(service: str, commands: Sequence[str]) -> JSON:
         "x-rabbitmq": {
             "arguments": QUORUM,
             "bindings": [{"exchange": names.EXCHANGE_COMMANDS, "routing-key": f"{service}.#"}],
-            "policy": topology.DEAD_LETTERED,
+            "policy": topology.COMMANDS_DEAD_LETTERED,
             "dead-letter-queue": names.QUEUE_DEAD,
         },
     }

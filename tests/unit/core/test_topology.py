@@ -1,10 +1,12 @@
 """The wanted topology follows the wire contract; differences to a broker are named one by one."""
 
 import re
+from datetime import timedelta
 
 import msgspec
 import pytest
 
+from saga.core.bounds import ACTION_EXPIRES_AFTER
 from saga.core.difference import difference
 from saga.core.topology import (
     Binding,
@@ -51,6 +53,18 @@ def test_every_queue_has_exactly_one_policy_with_a_delivery_limit() -> None:
         kept = queue.name in {"saga.dead", "saga.parking"}
         assert ("dead-letter-exchange" in policy.definition) is not kept
         assert int(policy.definition["delivery-limit"]) >= 100
+
+
+def test_a_command_waits_for_less_than_the_margin_of_its_key() -> None:
+    """An undo carries no expiry: delivered later than that, it could meet a participant that has forgotten the action.
+    Nothing else is ever too old."""
+    for queue in TOPOLOGY.queues:
+        [policy] = [policy for policy in TOPOLOGY.policies if re.search(policy.pattern, queue.name)]
+        if not queue.name.startswith("saga.commands."):
+            assert "message-ttl" not in policy.definition
+            continue
+        spare = ACTION_EXPIRES_AFTER - timedelta(milliseconds=int(policy.definition["message-ttl"]))
+        assert timedelta(minutes=30) < spare < timedelta(days=1)
 
 
 def test_readiness_asks_for_what_a_role_needs() -> None:
@@ -163,7 +177,7 @@ def test_each_difference_is_named() -> None:
         "missing: queue saga.start",
         "missing: binding saga.start -> saga.start under '#'",
         "extra: binding saga.commands -> saga.commands.shipping under 'payments.#'",
-        "differs: policy saga",
+        "differs: policy saga-commands",
         "differs: user payments",
         *(f"missing: user {user.name}" for user in TOPOLOGY.users[1:]),
     }
