@@ -11,8 +11,8 @@ import click
 
 from saga.cli.main import settings_of
 
-LEAVE_SECONDS = 15.0
-"""For the batch under way: longer than a publish may take."""
+LEAVE_SECONDS = 5.0
+"""For the batch under way; one that takes longer is left, and delivered again by whoever follows next."""
 
 
 @click.command()

@@ -130,8 +130,7 @@ def _moments(
         found = tuple(ParkedAt(path, parked.kind, parked.code) for path, parked in after.parked.items())
         yield Moment.PARKED, {"parked": found}
     reasons = _reasons(plan, after)
-    known = () if before is None else _reasons(plan, before)
-    if {(one.kind, one.path) for one in reasons} - {(one.kind, one.path) for one in known}:
+    if reasons and _places(reasons) - _places(() if before is None else _reasons(plan, before)):
         yield Moment.WAITING, {"waits": reasons}
     if after.phase is Phase.COMPENSATING and (before is None or before.phase is not Phase.COMPENSATING):
         yield Moment.COMPENSATING, _why(commit)
@@ -143,6 +142,10 @@ def _reasons(plan: Plan, state: SagaState) -> tuple[WaitingFor, ...]:
     return tuple(
         WaitingFor(wait.kind, wait.path, wait.until) for wait in waits(plan, state) if wait.kind not in UNREMARKABLE
     )
+
+
+def _places(reasons: tuple[WaitingFor, ...]) -> set[tuple[str, str]]:
+    return {(one.kind, one.path) for one in reasons}
 
 
 def _why(commit: tuple[e.AnyEvent, ...]) -> Details:
