@@ -1,7 +1,8 @@
 """A whole trace, made again from the histories in the store: the same spans that were exported as they closed."""
 
 from saga.core import events as e
-from saga.core.spans import Span, rebuild
+from saga.core.spans import Span
+from saga.core.spans.tracing import rebuild
 from saga.engine.catalog import Catalog
 from saga.ports import Clock, Store
 
