@@ -24,6 +24,7 @@ log = logging.getLogger("saga.engine")
 
 LOADED_AT_ONCE_MAX = 50
 """Histories in memory at a time: a saga may record 1 MiB."""
+REFUSED_FIX = "saga topology apply makes the exchange, saga topology export writes the right to publish there"
 
 
 class LifecycleSink:
@@ -101,7 +102,8 @@ class LifecycleSink:
             self._bus = await self._open_bus()
         for sent in await self._bus.publish([lifecycle_to_wire(event) for event in wave]):
             if sent.outcome != "confirmed":
-                raise Unavailable(f"a lifecycle event was not taken ({sent.outcome}): {sent.detail}")
+                fix = f". Fix: {REFUSED_FIX}" if sent.outcome == "refused" else ""
+                raise Unavailable(f"a lifecycle event was not taken ({sent.outcome}): {sent.detail}{fix}")
 
     def _keep(self, state: SagaState) -> None:
         """A saga that has ended is not worth the room."""
