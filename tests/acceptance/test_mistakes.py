@@ -221,6 +221,12 @@ def test_two_of_one_name_in_one_process(alone: Newcomer) -> None:
     told(alone.saga("dev", "trip:hotel", "trip:hotel"), "SAGA-2105", 2, "hotel is given twice")
 
 
+def test_a_participant_is_left_out(alone: Newcomer) -> None:
+    """`saga dev` with the definition alone: it runs, and says whose commands will wait."""
+    with alone.running("dev", "--definitions", "trip", "--state", str(alone.folder / "dev")) as dev:
+        assert "hotel: what is sent there waits" in dev.said("not here")
+
+
 # ------------------------------------------------------------------------------------------------------------ servers
 
 
