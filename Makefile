@@ -14,6 +14,10 @@ SEED ?=
 RUNS ?= 200
 ARGS ?=
 
+# What contracts/asyncapi.json describes.
+ASYNCAPI_MODULES := contracts.inventory contracts.payments contracts.shipping contracts.notifications \
+	services.ordering.definitions
+
 # Keeps pyright from asking the network whether there is a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
@@ -52,6 +56,16 @@ lint: $(STAMP)
 format: $(STAMP) ## let ruff format and fix what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: docs
+docs: $(STAMP) ## write again what follows from the code: references, error pages, index, AsyncAPI
+	$(BIN)/python -m tests.wire_reference
+	$(BIN)/python -m tests.limits_reference
+	$(BIN)/python -m tests.error_pages
+	$(BIN)/python -m tests.reference_pages
+	$(BIN)/python -m tests.python_reference
+	$(BIN)/python -m tests.document_index
+	$(BIN)/saga contracts asyncapi $(ASYNCAPI_MODULES) --title Orders --write contracts/asyncapi.json
 
 .PHONY: test
 test: servers lint ## all of it: install what is missing, check, and run every test

@@ -1,7 +1,8 @@
 """Puts the parts together: the only module that sees adapters, engine and settings at once."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -12,14 +13,19 @@ from saga.core.errors import SagaError
 from saga.core.sampling import sampling_of
 from saga.core.topology import wanted_topology
 from saga.define import Definition
-from saga.engine.settings import EngineSettings, Trust
-from saga.engine.worker import Orchestrator
+from saga.engine.catalog import Catalog
+from saga.engine.follow import Follower, Sink
+from saga.engine.lifecycle import LifecycleSink
+from saga.engine.settings import EngineSettings, FollowSettings, Trust
+from saga.engine.traces import TraceSink
+from saga.engine.worker import Following, Orchestrator
 from saga.participant import Participant, Serving
-from saga.ports import Database, StoredDefinition
+from saga.ports import Database, StoredDefinition, TraceBackend, Tracing
 from saga.settings import Settings, masked
 from saga.stores import CLOCK as CLOCK
 from saga.stores import IDS as IDS
 from saga.stores import WrongAddress as WrongAddress
+from saga.stores import open_feed as open_feed
 from saga.stores import open_store as open_store
 
 
@@ -43,7 +49,10 @@ async def open_bus(url: str, *, name: str, identify: bool = True) -> CallerBus:
     try:
         return await RabbitBus.open(url, name=name, identify=identify)
     except ValueError as error:
-        raise WrongAddress(f"broker {masked(url)!r}: {error}") from None
+        reason, _, fix = str(error).partition(" Fix: ")
+        raise WrongAddress(
+            f"broker {masked(url)!r}: {reason}. Fix: {fix or 'amqp://user:password@host:5672/vhost'}"
+        ) from None
 
 
 @asynccontextmanager
@@ -98,6 +107,39 @@ async def orchestrator(settings: Settings, bus: CallerBus) -> AsyncIterator[Orch
         await bus.close()
 
 
+@asynccontextmanager
+async def following(settings: Settings, *, name: str, follow: FollowSettings | None = None) -> AsyncIterator[Following]:
+    """Everything that follows the history of the configured store; both it and the broker may be away.
+
+    It has connections of its own to both, so that nothing it does or suffers touches an orchestrator beside it.
+    """
+    chosen = follow or FollowSettings()
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings.store)
+        stack.push_async_callback(store.close)
+        lifecycle = LifecycleSink(
+            store, Catalog(store, CLOCK), lambda: open_bus(settings.amqp, name=name), sagas_max=chosen.cache_sagas_max
+        )
+        stack.push_async_callback(lifecycle.close)
+        sinks: dict[str, Sink] = {"lifecycle": lifecycle}
+        if settings.otlp:
+            backend = trace_backend(settings, settings.otlp)
+            stack.push_async_callback(backend.close)
+            sinks["traces"] = TraceSink(
+                store,
+                Catalog(store, CLOCK),
+                backend,
+                texts=settings.trace_texts,
+                sagas_max=chosen.cache_sagas_max,
+            )
+        followers: list[Follower] = []
+        for sink_name, sink in sinks.items():
+            feed = await open_feed(settings.store)
+            stack.push_async_callback(feed.close)
+            followers.append(Follower(sink_name, sink, feed, CLOCK, chosen, owner=IDS.message()))
+        yield Following(followers, chosen)
+
+
 class OwnDatabase(Database, Protocol):
     """A service's database as an adapter opens it."""
 
@@ -141,15 +183,60 @@ async def serving(
     try:
         if database is not None:
             await prepare(database, participant, migrate=migrate)
-        at_work = Serving(participant, database, CLOCK, name)
+        at_work = Serving(participant, database, CLOCK, name, tracing=live_tracing(settings.amqp))
         bus = await open_bus(settings.amqp, name=name)
         try:
-            yield at_work, bus
+            async with live_spans(settings, participant.service):
+                yield at_work, bus
         finally:
             await bus.close()
     finally:
         if database is not None:
             await database.close()
+
+
+def live_tracing(broker: str) -> Tracing:
+    """Spans around commands, where this process has an OpenTelemetry SDK."""
+    from saga.adapters.telemetry.live import LiveTracing, warn_of_doubles
+
+    warn_of_doubles()
+    return LiveTracing(broker)
+
+
+@asynccontextmanager
+async def live_spans(settings: Settings, service: str) -> AsyncIterator[None]:
+    """Live spans go to the configured backend as long as this lasts, unless the process has an SDK of its own.
+
+    Raises NoExporter.
+    """
+    if not settings.otlp:
+        yield
+        return
+    from saga.adapters.telemetry.sdk import export_live_spans
+
+    flush = export_live_spans(service, settings.otlp, headers_of(settings))
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(flush)
+
+
+def trace_backend(settings: Settings, url: str) -> TraceBackend:
+    """A tracing backend, which may be away. Raises WrongAddress."""
+    from saga.adapters.telemetry.backend import OtlpBackend
+
+    try:
+        return OtlpBackend(url, headers_of(settings))
+    except ValueError as error:
+        raise WrongAddress(
+            f"tracing backend {masked(url)!r} is not known: {error}. Fix: OTLP over HTTP, e.g. http://collector:4318"
+        ) from None
+
+
+def headers_of(settings: Settings) -> dict[str, str]:
+    """What each request to the tracing backend carries."""
+    pairs = (header.partition("=") for header in settings.otlp_headers)
+    return {name.strip(): value for name, _, value in pairs}
 
 
 async def prepare(database: OwnDatabase, participant: Participant, *, migrate: bool) -> None:

@@ -12,6 +12,20 @@ from typing import TypeVar as ClassicTypeVar
 import msgspec
 from typing_extensions import TypeVar
 
+__all__ = [
+    "Command",
+    "Context",
+    "Contract",
+    "Effect",
+    "Failure",
+    "Handler",
+    "InDoubt",
+    "RetryLater",
+    "Undone",
+    "command",
+    "contract_of",
+]
+
 ENGINE_SERVICE = "saga"
 """The engine itself answers commands under this name: those that start and undo child sagas."""
 NAME_CHARACTERS_MAX = 64

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from saga.bootstrap import CLOCK, IDS, open_database, open_store, prepare, shared_broker, stored
+from saga.bootstrap import CLOCK, IDS, live_tracing, open_database, open_store, prepare, shared_broker, stored
 from saga.core.errors import SagaError
 from saga.define import Definition
 from saga.engine.catalog import Catalog
@@ -146,12 +146,12 @@ def _check(parts: Parts) -> None:
 async def _serving(place: Place, participant: Participant) -> AsyncIterator[Serving]:
     """A participant over its own file, with its tables made."""
     if participant.database is not None or not participant.needs_database():
-        yield Serving(participant, None, CLOCK, f"{participant.service} {os.getpid()}")
+        yield Serving(participant, None, CLOCK, f"{participant.service} {os.getpid()}", tracing=live_tracing(""))
         return
     database = await open_database(place.database(participant.service))
     try:
         await prepare(database, participant, migrate=True)
-        yield Serving(participant, database, CLOCK, f"{participant.service} {os.getpid()}")
+        yield Serving(participant, database, CLOCK, f"{participant.service} {os.getpid()}", tracing=live_tracing(""))
     finally:
         await database.close()
 

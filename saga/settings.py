@@ -46,8 +46,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     health: str = ""
     """`host:port` of the readiness endpoint; empty: none."""
     processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Orchestrators that `saga run` starts."""
     max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 2_000
     """Unanswered commands of a process above which starts wait."""
+    follow: bool = True
+    """`saga run` also follows the history and publishes lifecycle events; false: `saga follow` does it elsewhere."""
     gateways: tuple[str, ...] = ()
     """Broker users who vouch for people: their `saga-actor` is believed; comma-separated in the environment."""
     approvers: Approvers = {}
@@ -64,7 +67,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     trace_url: str = ""
     """Where `saga trace url` leads to, e.g. `http://jaeger:16686/trace/{trace}`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged, from this level on."""
     log_format: Literal["text", "json"] = "text"
+    """A line for people, or an object for programs; on stderr."""
 
 
 class Origin(msgspec.Struct, frozen=True):

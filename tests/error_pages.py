@@ -29,7 +29,7 @@ FAMILIES = {
     "9": "Defects",
 }
 ENDS = {
-    Exit.OK: "It was done. With `saga start --wait`: the saga ended `completed`.",
+    Exit.OK: "It was done. With `saga start --wait` and `saga watch`: the saga ended `completed`.",
     Exit.FAILED: "The operation failed, or a check found something.",
     Exit.USAGE: "Nothing was tried: an argument, a setting or a file named there cannot be used.",
     Exit.NOT_FOUND: "There is no such saga, definition, version, message or code.",
@@ -37,8 +37,9 @@ ENDS = {
     "queues missing.",
     Exit.AUTH: "Broker or database refuse the login, or the user lacks a right.",
     Exit.UNREACHABLE: "Broker or store do not answer; the same command may succeed later.",
-    Exit.COMPENSATED: "`saga start --wait`: the saga ended `compensated`.",
-    Exit.ABANDONED: "`saga start --wait`: the saga ended `abandoned`, closed by an operator as it was.",
+    Exit.COMPENSATED: "`saga start --wait`, `saga watch`: the saga ended `compensated`.",
+    Exit.ABANDONED: "`saga start --wait`, `saga watch`: the saga ended `abandoned`, closed by an operator as it was; "
+    "`saga watch --until-parked`: a step waits for an operator.",
     Exit.TIMEOUT: "`saga start`: no answer, or no end, within `--timeout`. What was taken goes on.",
 }
 

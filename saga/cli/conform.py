@@ -26,7 +26,14 @@ PATIENCE_SECONDS = 10.0
 @click.option(
     "--patience", type=click.FloatRange(min=0.1), default=PATIENCE_SECONDS, show_default=True, help="Seconds."
 )
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="For people, or for programs.",
+)
 @click.pass_context
 def conform(ctx: click.Context, /, command: str, output: str, restart: str | None, **given: Any) -> None:
     """Play the orchestrator and try every rule of the wire contract on a live participant; exit 1 when one is broken.

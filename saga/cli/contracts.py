@@ -37,7 +37,10 @@ def asyncapi(
     if check is not None:
         _check(check, document, f"{' '.join(modules)} --title {shlex.quote(title)}")
     elif write is not None:
-        write.write_bytes(document)
+        try:
+            write.write_bytes(document)
+        except OSError as error:
+            raise CommandFailed("SAGA-1005", f"{write} cannot be written: {error.strerror}") from None
     else:
         click.echo(document, nl=False)
 

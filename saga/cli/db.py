@@ -63,7 +63,13 @@ def inbox() -> None:
 
 
 @inbox.command()
-@click.option("--dialect", type=click.Choice(["postgres", "sqlite"]), default="postgres", show_default=True)
+@click.option(
+    "--dialect",
+    type=click.Choice(["postgres", "sqlite"]),
+    default="postgres",
+    show_default=True,
+    help="Of the service's database.",
+)
 def sql(dialect: str) -> None:
     """Print the statements, for teams with a migration tool of their own."""
     from saga.bootstrap import inbox_sql

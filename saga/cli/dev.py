@@ -98,6 +98,8 @@ def _greet(place: Any, parts: Any, lines: dict[str, str], resent: int) -> None:
         "sagas": sagas or "those published before",
         **lines,
     }
+    if absent := _absent(parts):
+        rows["not here"] = f"{', '.join(absent)}: what is sent there waits until `saga dev` or `saga serve` runs it"
     click.echo(f"saga dev is ready, process {os.getpid()}")
     for name, text in rows.items():
         click.echo(f"  {name:12} {text}")
@@ -109,6 +111,15 @@ def _greet(place: Any, parts: Any, lines: dict[str, str], resent: int) -> None:
         click.echo(f"  {command_name()} start order --wait --data @{shlex.quote(str(place.folder / 'order.json'))}")
     click.echo(f"  {command_name()} list\n\nCtrl-C ends it.")
     sys.stdout.flush()
+
+
+def _absent(parts: Any) -> list[str]:
+    """Services that the definitions send commands to, without a participant in this process."""
+    from saga.core.definition import steps_of
+
+    here = {participant.service for participant in parts.participants}
+    asked = {step.command.service for each in parts.definitions for step in steps_of(each.compiled.blocks)}
+    return sorted(asked - here)
 
 
 def command_name() -> str:

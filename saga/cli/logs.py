@@ -3,6 +3,8 @@
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -28,6 +30,18 @@ def only_ours() -> None:
     """A command that fails says so once, in our words: what the broker's client logs on the way is noise."""
     for name in CLIENTS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """For a command whose findings say what log lines would."""
+    logger = logging.getLogger("saga")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class Sparing(logging.Filter):

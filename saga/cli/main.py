@@ -12,12 +12,14 @@ COMMANDS = {
     "demo": ("saga.cli.demo", "demo", "Watch orders complete, be undone, and survive kill -9."),
     "dev": ("saga.cli.dev", "dev", "Run everything in one process, nothing to install."),
     "run": ("saga.cli.run", "run", "Run an orchestrator."),
+    "follow": ("saga.cli.follow", "follow", "Publish what becomes of sagas."),
     "serve": ("saga.cli.serve", "serve", "Run a participant."),
     "start": ("saga.cli.sagas", "start", "Start a saga."),
     "list": ("saga.cli.sagas", "list_", "List sagas."),
     "show": ("saga.cli.sagas", "show", "Show one saga and why it waits."),
     "watch": ("saga.cli.watch", "watch", "Follow a saga until it has ended."),
     "history": ("saga.cli.sagas", "history", "Show every recorded event of a saga."),
+    "trace": ("saga.cli.trace", "trace", "Rebuild a saga's trace, or link to it."),
     "cancel": ("saga.cli.operations", "cancel", "Compensate what a saga did and end it."),
     "abandon": ("saga.cli.operations", "abandon", "Close a saga as it is."),
     "pause": ("saga.cli.operations", "pause", "Issue nothing and stop every deadline."),
@@ -33,6 +35,8 @@ COMMANDS = {
     "inbox": ("saga.cli.db", "inbox", "The participant's inbox tables."),
     "parked": ("saga.cli.parked", "parked", "Messages nobody could use."),
     "errors": ("saga.cli.errors", "errors", "Error codes: why, what to do, how a command ends."),
+    "doctor": ("saga.cli.doctor", "doctor", "Say what is missing, what is stuck, and why."),
+    "completion": ("saga.cli.completion", "completion", "Complete words in bash, zsh or fish."),
     "config": ("saga.cli.config", "config", "Settings and where they come from."),
 }
 
@@ -49,6 +53,15 @@ class LazyGroup(click.Group):
         module, attribute, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Without importing what is only named."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=text) for name, (_, _, text) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - same
         with formatter.section("Commands"):
@@ -86,6 +99,10 @@ def settings_of(ctx: click.Context, **more: Any) -> Any:
 
 def main() -> None:
     """Entry point: an error is a few lines on stderr and an exit code."""
+    if "_SAGA_COMPLETE" in os.environ:
+        from saga.cli.completion import answer
+
+        answer(cli)
     try:
         cli(prog_name="saga", standalone_mode=False)
     except click.exceptions.Exit as leave:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from saga.cli.known import saga_argument
 from saga.cli.main import settings_of
 from saga.cli.show import print_json
 
@@ -14,7 +15,7 @@ actor_option = click.option("--actor", default=getpass.getuser, help="Who; recor
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @reason_option
 @actor_option
 @click.pass_context
@@ -28,7 +29,7 @@ def cancel(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @reason_option
 @actor_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -44,7 +45,7 @@ def abandon(ctx: click.Context, /, saga: str, reason: str, actor: str, *, yes: b
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @reason_option
 @actor_option
 @click.pass_context
@@ -57,7 +58,7 @@ def pause(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @reason_option
 @actor_option
 @click.pass_context
@@ -70,7 +71,7 @@ def resume(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @click.argument("step")
 @click.argument("verdict", type=click.Choice(["retry", "applied", "not-applied", "undo"]))
 @click.option("--evidence", default="", help="What was looked at and what it showed; needed for (not-)applied.")

@@ -26,7 +26,7 @@ parked.add_command(discard)
 @click.option("--code", help="Only those parked for this reason.")
 @click.option("--settled", is_flag=True, help="Those redriven or discarded, instead of those to be decided on.")
 @click.option("--before", type=int, help="Only numbers below this: the last of the page before.")
-@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True, help="At most so many.")
 @output_option
 @click.pass_context
 def list_parked(ctx: click.Context, /, output: str, **options: Any) -> None:

@@ -41,7 +41,7 @@ class Patience:
                 found = await attempt()
             except (Unavailable, SchemaMismatch) as error:
                 self.missing[what] = str(error)
-                log.warning("waiting", extra={"missing": what, "reason": str(error)})
+                log.warning("waiting", extra={"missing": what, "code": error.code, "reason": str(error)})
             else:
                 del self.missing[what]
                 return found

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import click
@@ -21,6 +21,7 @@ RESTART_MAX_SECONDS = 10.0
 @click.option("--processes", type=click.IntRange(1, 64), help="Orchestrator processes to run [default: 1].")
 @click.option("--health", help="host:port of /healthz and /readyz; with several processes each takes the next port.")
 @click.option("--max-in-flight", type=click.IntRange(1), help="Unanswered commands above which starts wait.")
+@click.option("--follow/--no-follow", default=None, help="Publish lifecycle events too [default: follow].")
 @click.option("--publish", "modules", multiple=True, help="Publish a module's definitions first. May be repeated.")
 @click.pass_context
 def run(ctx: click.Context, /, modules: tuple[str, ...], **flags: Any) -> None:
@@ -60,8 +61,8 @@ async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
         bus = await patience.wait_for("broker", lambda: open_bus(settings.amqp, name=f"orchestrator {pid}"))
         if bus is None:
             return
-        async with orchestrator(settings, bus) as engine:
-            reports.append(engine.health.report)
+        async with _followed(settings) as following, orchestrator(settings, bus) as engine:
+            reports.append(lambda: engine.health.report() | {"following": following()})
             stopping = asyncio.create_task(_pass_on(stop, engine.stop))
             log.info("orchestrator started", extra={"pid": pid, "health": settings.health or "off"})
             try:
@@ -69,6 +70,18 @@ async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
             finally:
                 stopping.cancel()
             log.info("orchestrator drained", extra={"pid": pid, "commits": engine.health.commits})
+
+
+@asynccontextmanager
+async def _followed(settings: Any) -> AsyncIterator[Callable[[], dict[str, dict[str, str]]]]:
+    """Beside the orchestrator and until it has drained, if the settings say so."""
+    if not settings.follow:
+        yield dict
+        return
+    from saga.cli.follow import followed
+
+    async with followed(settings) as following:
+        yield following
 
 
 async def _pass_on(stop: asyncio.Event, to: Callable[[], None]) -> None:
@@ -129,6 +142,7 @@ def environment_of(settings: Any, number: int) -> dict[str, str]:
         "SAGA_STORE": settings.store,
         "SAGA_PROCESSES": "1",
         "SAGA_MAX_IN_FLIGHT": str(settings.max_in_flight),
+        "SAGA_FOLLOW": str(settings.follow).lower(),
         "SAGA_GATEWAYS": ",".join(settings.gateways),
         "SAGA_APPROVERS": approvers_as_text(settings.approvers),
         "SAGA_OTLP": settings.otlp,

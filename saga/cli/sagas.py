@@ -9,8 +9,10 @@ import click
 import msgspec
 
 from saga.cli.failure import CommandFailed, Exit
+from saga.cli.known import definition_names, saga_argument
 from saga.cli.main import settings_of
 from saga.cli.show import output_option, print_json, print_rows
+from saga.core.codes import code_of
 
 ENDINGS = {"compensated": Exit.COMPENSATED, "abandoned": Exit.ABANDONED}
 ANSWERS_KEPT = timedelta(minutes=1)
@@ -18,7 +20,7 @@ ANSWERS_KEPT = timedelta(minutes=1)
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=definition_names)
 @click.option("--data", default="{}", help="The input as JSON; @FILE reads a file, - reads stdin.")
 @click.option("--key", help="Business key: the same key is the same saga, for ever.")
 @click.option("--version", type=int, help="Definition version [default: the newest].")
@@ -82,13 +84,13 @@ async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any])
 
 
 @click.command("list")
-@click.option("--name", help="Of the definition.")
+@click.option("--name", help="Of the definition.", shell_complete=definition_names)
 @click.option("--status", "statuses", multiple=True, help="running, compensating, parked, completed, …; repeatable.")
 @click.option("--wait-kind", help="reply, delivery, timer, parked, paused.")
 @click.option("--tag", "tags", multiple=True, help="name=value; repeatable.")
 @click.option("--since", type=float, help="Started within the last HOURS.")
 @click.option("--before", help="Only sagas older than this id: the last id of the page before.")
-@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True, help="At most so many.")
 @output_option
 @click.pass_context
 def list_(ctx: click.Context, /, output: str, **options: Any) -> None:
@@ -139,7 +141,7 @@ def _tag(text: str) -> tuple[str, str]:
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @output_option
 @click.pass_context
 def show(ctx: click.Context, saga: str, output: str) -> None:
@@ -160,8 +162,19 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
     for wait in detail.waits:
         until = "" if wait.until is None else f" by {_moment(wait.until)}"
         click.echo(f"waits: {wait.text}{until}")
+        _hint(wait.code)
+    for note in detail.parked_messages:
+        click.echo(f"parked message {note.id}: {note.reason}: {note.detail}")
+        _hint(note.reason)
     if detail.output is not None:
         click.echo(f"output: {bytes(detail.output).decode()}")
+
+
+def _hint(word: str) -> None:
+    """What the catalogue says to do about a word of the wire."""
+    found = code_of(word)
+    if found is not None:
+        click.echo(f"  fix: {found.fix} ({found.number})")
 
 
 async def _describe(settings: Any, saga: str) -> Any:
@@ -177,7 +190,7 @@ async def _describe(settings: Any, saga: str) -> Any:
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @output_option
 @click.pass_context
 def history(ctx: click.Context, saga: str, output: str) -> None:

@@ -29,6 +29,19 @@ def serve(ctx: click.Context, /, target: str, migrate: bool, **flags: Any) -> No
     asyncio.run(_serve(settings, participant_in(target), migrate=migrate))
 
 
+def _look_at_user(amqp: str, service: str) -> None:
+    """Replies count only from the broker user of the service's own name: anybody else would answer for nothing."""
+    import logging
+    from urllib.parse import unquote, urlsplit
+
+    address = urlsplit(amqp)
+    user = unquote(address.username or "guest")
+    if user != service and address.scheme in ("amqp", "dev") and "auth=" not in address.query:
+        fix = f"log in as the user {service}; saga topology export writes it with its rights"
+        about = {"code": "SAGA-5010", "user": user, "service": service, "fix": fix}
+        logging.getLogger("saga").warning("no orchestrator will believe the replies", extra=about)
+
+
 async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
     import logging
     from contextlib import AsyncExitStack
@@ -59,6 +72,7 @@ async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
         if found is None:
             return
         at_work, bus = found
+        _look_at_user(settings.amqp, participant.service)
         log.info("participant started", extra={**about, "pid": os.getpid()})
         await run(at_work, bus, stop)
         log.info("participant drained", extra={**about, "pid": os.getpid()})

@@ -14,7 +14,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 def output_option(command: F) -> F:
     """`-o table|json|jsonl|id`."""
     option = click.option(
-        "-o", "--output", type=click.Choice(["table", "json", "jsonl", "id"]), default="table", show_default=True
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json", "jsonl", "id"]),
+        default="table",
+        show_default=True,
+        help="For people; for programs; an object a line; only what names each.",
     )
     return option(command)
 

@@ -9,9 +9,17 @@ import click
 
 from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
+from saga.cli.show import output_option, print_rows
 
 services_option = click.option(
     "--service", "services", multiple=True, help="A participant's name; repeatable [default: of published definitions]."
+)
+callers_option = click.option(
+    "--caller", "callers", multiple=True, help="A caller's user, who may start and cancel; repeatable."
+)
+
+subscribers_option = click.option(
+    "--subscriber", "subscribers", multiple=True, help="A user who may hear lifecycle events; repeatable."
 )
 
 
@@ -45,29 +53,85 @@ def plan(ctx: click.Context, services: tuple[str, ...]) -> None:
 
 @topology.command()
 @services_option
-@click.option("--caller", "callers", multiple=True, help="A caller's user, who may start and cancel; repeatable.")
-@click.option("--vhost", default="/", show_default=True)
+@callers_option
+@subscribers_option
+@click.option("--vhost", default="/", show_default=True, help="Where the objects and rights belong.")
 @click.option(
     "--passwords",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file with a line USER:PASSWORD for each user; only hashes are written. Without: certificates only.",
 )
 @click.pass_context
-def export(
-    ctx: click.Context,
-    services: tuple[str, ...],
-    callers: tuple[str, ...],
-    vhost: str,
-    passwords: Path | None,
-) -> None:
+def export(ctx: click.Context, /, vhost: str, passwords: Path | None, **named: Any) -> None:
     """Print a RabbitMQ definitions file with least-privilege users."""
     from saga.core.definitions_file import definitions_file
-    from saga.core.topology import caller, deploy, orchestrator, participant, wanted_topology
 
-    found, names = asyncio.run(_wanted(settings_of(ctx), services))
+    wanted = asyncio.run(_with_users(settings_of(ctx), **named))
+    click.echo(definitions_file(wanted, vhost=vhost, password_hashes=_hashes(passwords)))
+
+
+@topology.command()
+@services_option
+@callers_option
+@subscribers_option
+@click.option("--no-users", is_flag=True, help="Leave users and their rights out: only an administrator may see them.")
+@click.option("--management", help="Management API, http://host:15672 [default: the broker's host and login].")
+@output_option
+@click.pass_context
+def diff(ctx: click.Context, /, output: str, *, management: str | None, no_users: bool, **named: Any) -> None:
+    """Say what on the broker is not as wanted; exit code 1 when there is anything.
+
+    Exchanges, queues, bindings, policies, and what each user may do: missing, different, or there though nobody wants
+    it. Reads the management API, and changes nothing. Name callers and subscribers as for `export`, or they are extra.
+    """
+    settings = settings_of(ctx, amqp_management=management)
+    wanted = asyncio.run(_with_users(settings, **named))
+    found = asyncio.run(_difference(settings, wanted, users=not no_users))
+    if output == "table":
+        _lines(found)
+    else:
+        print_rows(output, [{"kind": one.kind, "what": one.what, "detail": one.detail} for one in found], "what")
+    if found:
+        count = f"{len(found)} thing{'s are' if len(found) > 1 else ' is'} not as wanted"
+        fix = "saga topology apply for what is missing; saga topology export and import for users; the rest by hand"
+        raise CommandFailed("SAGA-4006", f"{count}. Fix: {fix}")
+
+
+def _lines(found: Any) -> None:
+    for one in found:
+        click.echo(f"{one.kind:<8} {one.what}")
+        if one.detail:
+            click.echo(f"         {one.detail}")
+    if not found:
+        click.echo("as wanted")
+
+
+async def _with_users(
+    settings: Any, services: Sequence[str], callers: Sequence[str], subscribers: Sequence[str]
+) -> Any:
+    from saga.core.topology import caller, deploy, orchestrator, participant, subscriber, wanted_topology
+
+    found, names = await _wanted(settings, services)
     users = [orchestrator(), deploy(), *(participant(service) for service in found)]
     users += [caller(user, starts=names, controls=("cancel",)) for user in callers]
-    click.echo(definitions_file(wanted_topology(found, users), vhost=vhost, password_hashes=_hashes(passwords)))
+    users += map(subscriber, subscribers)
+    return wanted_topology(found, users)
+
+
+async def _difference(settings: Any, wanted: Any, *, users: bool) -> Any:
+    import msgspec
+
+    from saga.adapters.rabbitmq.topology import read
+    from saga.core.difference import difference
+    from saga.settings import masked
+    from saga.stores import WrongAddress
+
+    if not settings.amqp.startswith(("amqp://", "amqps://")):
+        raise WrongAddress(
+            f"{masked(settings.amqp)!r} has no management API. Fix: amqp://user:password@host:port/vhost"
+        )
+    actual = await read(settings.amqp, settings.amqp_management, users=users)
+    return difference(wanted if users else msgspec.structs.replace(wanted, users=()), actual)
 
 
 def _hashes(passwords: Path | None) -> dict[str, str]:
@@ -76,7 +140,11 @@ def _hashes(passwords: Path | None) -> dict[str, str]:
     from saga.core.definitions_file import password_hash
     from saga.stores import IDS
 
-    pairs = (line.partition(":") for line in passwords.read_text().splitlines() if line.strip())
+    try:
+        lines = passwords.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed("SAGA-1005", f"{passwords} cannot be read: {error}. Fix: lines of USER:PASSWORD") from None
+    pairs = (line.partition(":") for line in lines if line.strip())
     return {user.strip(): password_hash(password, bytes.fromhex(IDS.message()[:8])) for user, _, password in pairs}
 
 

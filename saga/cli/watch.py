@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from saga.cli.failure import CommandFailed
+from saga.cli.known import saga_argument
 from saga.cli.main import settings_of
 from saga.cli.sagas import ENDINGS
 
@@ -19,10 +20,17 @@ PARKED = "parked"
 
 
 @click.command()
-@click.argument("saga")
+@saga_argument
 @click.option("--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds, with 124.")
 @click.option("--until-parked", is_flag=True, help="Also stop when a step waits for an operator, with 8.")
-@click.option("-o", "--output", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "jsonl"]),
+    default="table",
+    show_default=True,
+    help="For people, or an event a line.",
+)
 @click.pass_context
 def watch(ctx: click.Context, saga: str, timeout: float | None, until_parked: bool, output: str) -> None:  # noqa: FBT001 - a click flag
     """Follow SAGA (its id, or DEFINITION/KEY) until it has ended; Ctrl-C leaves, and the saga goes on.

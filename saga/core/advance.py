@@ -13,6 +13,7 @@ from saga.core.blocks import Approval, Step
 from saga.core.compensation import next_undo
 from saga.core.evaluation import render
 from saga.core.expression import EvaluationError
+from saga.core.limits import OUTPUT_BYTES_MAX
 from saga.core.messages import Kind
 from saga.core.plan import Plan, pivot_passed, pivot_undecided
 from saga.core.progress import Blocked, Done, Emit, Failing
@@ -84,4 +85,7 @@ def _complete(plan: Plan, state: SagaState, now: datetime) -> tuple[e.AnyEvent, 
         output = render(plan.definition.output, sources(state))
     except EvaluationError as error:
         return (park(OUTPUT, e.ParkCode.EVALUATION, f"the output cannot be built: {error}", now),)
+    if len(output) > OUTPUT_BYTES_MAX:
+        text = f"the output would have {len(output)} bytes, at most {OUTPUT_BYTES_MAX} reach the caller"
+        return (park(OUTPUT, e.ParkCode.TOO_LARGE, text, now),)
     return (e.SagaCompleted(at=now, output=msgspec.Raw(output)),)

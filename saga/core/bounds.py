@@ -31,3 +31,5 @@ DECISIONS_MAX = 100
 SUMMARY_CHARACTERS_MAX = 500
 CHILD_DEPTH_MAX = 8
 """Sagas above a child, the root included."""
+WHY_CHARACTERS_MAX = 300
+"""Of a participant's own words in the reason why a saga waits."""

@@ -17,6 +17,7 @@ from saga.core.expression import EvaluationError, Expression
 from saga.core.outstanding import has_reason
 from saga.core.plan import Plan
 from saga.core.replies import on_reply
+from saga.core.rows import indexed_text
 from saga.core.state import SagaState
 from saga.core.transitions import TABLE, Rule
 
@@ -79,7 +80,11 @@ def _begin(plan: Plan, given: i.Start) -> e.SagaStarted:
         root=given.saga if given.parent is None else given.parent.root,
         parent=None if given.parent is None else given.parent.saga,
         deadline_at=given.now + definition.deadline,
-        tags={name: text for name, expression in definition.tags.items() if (text := _text(expression, given.input))},
+        tags={
+            name: indexed_text(text)
+            for name, expression in definition.tags.items()
+            if (text := _text(expression, given.input))
+        },
         requester=given.actor or (None if definition.requester is None else _text(definition.requester, given.input)),
         by=given.by,
         actor=given.actor,

@@ -89,6 +89,7 @@ NAME_CHARACTERS_MAX = 64
 PATH_CHARACTERS_MAX = 200
 STEPS_MAX = 500
 DEPTH_MAX = 16
+TAGS_MAX = 32
 DEFINITION_BYTES_MAX = 1024 * 1024
 FORMAT = 1
 """Version of this data shape. A reader refuses a newer one."""

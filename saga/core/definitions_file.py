@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -49,24 +50,35 @@ def password_hash(password: str, salt: bytes) -> str:
 
 
 def read_definitions(data: bytes, *, vhost: str) -> Topology:
-    """What a broker exported (`rabbitmqctl export_definitions`, `GET /api/definitions`) says about one vhost."""
+    """What a broker exported says about one vhost: all of it (`rabbitmqctl export_definitions`,
+    `GET /api/definitions`), or that vhost alone, without users (`GET /api/definitions/<vhost>`)."""
     document = msgspec.json.decode(data, type=_Document)
     here = [right for right in document.permissions if right.vhost == vhost]
     topics = [right for right in document.topic_permissions if right.vhost == vhost]
     tags = {user.name: user.tags for user in document.users}
+    own = (vhost, "")
     return Topology(
-        exchanges=tuple(Exchange(e.name, e.type) for e in document.exchanges if e.vhost == vhost),
-        queues=tuple(Queue(q.name) for q in document.queues if q.vhost == vhost),
+        exchanges=tuple(Exchange(e.name, e.type) for e in document.exchanges if e.vhost in own),
+        queues=tuple(
+            Queue(q.name, q.arguments.get("x-queue-type", "classic")) for q in document.queues if q.vhost in own
+        ),
         bindings=tuple(
             Binding(b.source, b.destination, b.routing_key)
             for b in document.bindings
-            if b.vhost == vhost and b.destination_type == "queue"
+            if b.vhost in own and b.destination_type == "queue"
         ),
         policies=tuple(
-            Policy(p.name, p.pattern, p.definition, p.priority) for p in document.policies if p.vhost == vhost
+            Policy(p.name, p.pattern, {name: _plain(value) for name, value in p.definition.items()}, p.priority)
+            for p in document.policies
+            if p.vhost in own and p.apply_to != "exchanges"
         ),
         users=tuple(_read_user(right, topics, tags.get(right.user, ())) for right in here),
     )
+
+
+def _plain(value: object) -> str | int:
+    """A setting of somebody else's policy may be of any kind."""
+    return value if isinstance(value, str | int) else str(value)
 
 
 def _user(user: User, hashed: str) -> dict[str, object]:
@@ -104,6 +116,7 @@ class _Named(msgspec.Struct):
     vhost: str = ""
     type: str = "topic"
     tags: tuple[str, ...] | str = ()
+    arguments: dict[str, Any] = {}
 
 
 class _Right(msgspec.Struct):
@@ -117,18 +130,19 @@ class _Right(msgspec.Struct):
 
 class _Bound(msgspec.Struct):
     source: str
-    vhost: str
     destination: str
     destination_type: str
     routing_key: str
+    vhost: str = ""
 
 
 class _Ruled(msgspec.Struct):
-    vhost: str
     name: str
     pattern: str
-    definition: dict[str, str | int]
+    definition: dict[str, Any]
+    vhost: str = ""
     priority: int = 0
+    apply_to: str = msgspec.field(name="apply-to", default="all")
 
 
 class _Document(msgspec.Struct):

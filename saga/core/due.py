@@ -10,7 +10,7 @@ from saga.core.inputs import Delivered, Tick, Undelivered
 from saga.core.messages import Kind
 from saga.core.outstanding import is_in_doubt
 from saga.core.plan import Plan, pivot_passed, pursued
-from saga.core.retry import backoff, forgotten, next_attempt_at, policy_of, uncounted_backoff, used_up
+from saga.core.retry import backoff, forgotten, next_attempt_at, policy_of, reason_of, uncounted_backoff, used_up
 from saga.core.state import Execution, SagaState, Waiting
 
 
@@ -102,7 +102,7 @@ def end_attempt(  # noqa: PLR0913 - one attempt's end is described by exactly th
         wait = uncounted_backoff(state.saga, step.path, execution, uncounted_cap)
     next_at = next_attempt_at(now, wait, retry_after)
     if uncounted_cap is None and used_up(execution, policy, next_at):
-        return (_exhausted(plan, state, step, execution, now=now, why=why),)
+        return (_exhausted(plan, state, step, execution, now=now, why=reason_of(why, message)),)
     within_at = None
     if uncounted_cap is not None and execution.within_at is not None:
         within_at = execution.within_at + (next_at - now) + _running_time(state, execution, now)

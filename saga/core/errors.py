@@ -4,6 +4,7 @@
     ├── DefinitionError       the author's: fix the definition         (.problems, each with place, reason, fix)
     ├── DefinitionConflict    the author's: published under this name and version with another content
     ├── ProtocolViolation     a peer's: park the message               (.code, .detail)
+    ├── BadValue              the caller's: an argument that can never be used
     ├── Unavailable           nobody's: infrastructure; try again later
     │   └── StoreAway         (one of the databases; else it is the broker)
     ├── Unstorable            ours: a row the store will never take; set it aside
@@ -79,6 +80,12 @@ class ProtocolViolation(SagaError):
     def __init__(self, code: str, detail: str) -> None:
         self.detail = detail
         super().__init__(f"{code}: {detail}", code=code)
+
+
+class BadValue(SagaError, ValueError):
+    """An argument that can never be used, whatever the state of the world."""
+
+    code = "SAGA-1001"
 
 
 class Unavailable(SagaError):

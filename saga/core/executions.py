@@ -7,6 +7,7 @@ import msgspec
 from saga.core import events as e
 from saga.core.compensation import is_about_the_action
 from saga.core.messages import Kind, Outcome
+from saga.core.retry import reason_of
 from saga.core.state import Execution, Order, Parked, SagaState, StepState, Waiting
 
 replace = msgspec.structs.replace
@@ -32,7 +33,7 @@ def _attempted(execution: Execution, event: e.AttemptEnded | e.CommandRepeated, 
                 execution,
                 waiting=Waiting.BACKOFF,
                 wake_at=event.next_at,
-                why=event.why,
+                why=reason_of(event.why, event.message),
                 counted=execution.counted if event.counted else execution.counted - 1,
                 within_at=within_at,
             )

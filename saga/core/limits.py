@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 BODY_BYTES_MAX = 256 * 1024
+OUTPUT_BYTES_MAX = BODY_BYTES_MAX - 1024
+"""Of a saga: it travels to the caller in a body that says more than it."""
 HEADERS_BYTES_MAX = 16 * 1024
 """All headers of a message together, names and values as UTF-8."""
 NAME_BYTES_MAX = 255

@@ -15,6 +15,7 @@ from saga.core.definition import CommandTemplate, Step
 from saga.core.events import WaitFor
 from saga.core.identity import attempt_id, idempotency_key, span_id, traceparent
 from saga.core.messages import CommandMessage, Kind
+from saga.core.nearing import tags_of
 from saga.core.plan import Plan, pursued
 from saga.core.state import Execution, Request, SagaState, View, Waiting
 from saga.core.waits import active as active_waits
@@ -120,6 +121,8 @@ class Wait(msgspec.Struct, frozen=True):
     path: str
     text: str
     until: datetime | None = None
+    code: str = ""
+    """The word behind it; nothing while all is well."""
 
 
 def waits(plan: Plan, state: SagaState) -> list[Wait]:
@@ -129,7 +132,9 @@ def waits(plan: Plan, state: SagaState) -> list[Wait]:
     found: list[Wait] = []
     if state.paused_at is not None:
         found.append(Wait("paused", "", f"paused since {_time(state.paused_at)}"))
-    found += [Wait("parked", path, f"{parked.code}: {parked.text}") for path, parked in state.parked.items()]
+    found += [
+        Wait("parked", path, f"{parked.code}: {parked.text}", code=parked.code) for path, parked in state.parked.items()
+    ]
     for step, execution in _open(plan, state):
         wait = _wait(step, execution)
         if wait is not None and step.path not in state.parked:
@@ -168,14 +173,16 @@ def has_reason(plan: Plan, state: SagaState) -> bool:
 def _wait(step: Step, execution: Execution) -> Wait | None:
     what = step.path if execution.kind is Kind.ACTION else f"the undo of {step.path}"
     command = template_of(step, execution).type_name
+    code = execution.why.partition(":")[0]
     match execution.waiting:
         case Waiting.REPLY:
-            return Wait("reply", step.path, f"{what}: reply of {command} is due", execution.wake_at)
+            again = f", attempt {execution.attempt}; before it: {execution.why}" if execution.why else ""
+            return Wait("reply", step.path, f"{what}: reply of {command} is due{again}", execution.wake_at, code)
         case Waiting.DELIVERY:
             return Wait("delivery", step.path, f"{what}: {command} has reached no queue ({execution.why})")
         case Waiting.BACKOFF:
             text = f"{what}: attempt {execution.attempt + 1} follows after {execution.why}"
-            return Wait("timer", step.path, text, execution.wake_at)
+            return Wait("timer", step.path, text, execution.wake_at, code)
         case Waiting.NOTHING:
             return None
 
@@ -183,12 +190,12 @@ def _wait(step: Step, execution: Execution) -> Wait | None:
 def view(plan: Plan, state: SagaState) -> View:
     """What the saga's row says: list and detail cannot disagree, both come from here."""
     if state.terminal:
-        return View(str(state.phase), "", "", state.tags)
+        return View(str(state.phase), "", "", tags_of(state))
     found = waits(plan, state)
     status = "parked" if state.parked else str(state.phase)
     first = found[0]
     text = first.text if len(found) == 1 else f"{first.text} (and {len(found) - 1} more)"
-    return View(status, first.kind, text[:500], state.tags)
+    return View(status, first.kind, text[:500], tags_of(state))
 
 
 def _time(moment: datetime | None) -> str:

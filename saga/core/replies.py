@@ -238,7 +238,9 @@ def _delivery_answer(
         return end_attempt(plan, state, step, execution, given.now, why=BUSY, uncounted_cap=BUSY_RETRY_CAP)
     if reply.code == RefusedCode.UNKNOWN_COMMAND and reply.outcome is Outcome.REFUSED:
         cap = UNKNOWN_COMMAND_RETRY_CAP
-        return end_attempt(plan, state, step, execution, given.now, why=reply.code, uncounted_cap=cap)
+        return end_attempt(
+            plan, state, step, execution, given.now, why=reply.code, message=reply.message, uncounted_cap=cap
+        )
     return end_attempt(
         plan,
         state,

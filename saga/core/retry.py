@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from saga.core.bounds import ACTION_EXPIRES_AFTER, RETRY_AFTER_MAX, UNCOUNTED_FIRST
+from saga.core.bounds import ACTION_EXPIRES_AFTER, RETRY_AFTER_MAX, UNCOUNTED_FIRST, WHY_CHARACTERS_MAX
 from saga.core.definition import RetryPolicy, Step
 from saga.core.identity import idempotency_key, jitter
 from saga.core.messages import Kind
@@ -58,3 +58,8 @@ def forgotten(step: Step, current: StepState, execution: Execution, now: datetim
 def key_forgotten(execution: Execution, remembers: timedelta, now: datetime) -> bool:
     """The participant may purge the key while another attempt under it still travels."""
     return now - execution.issued_at > remembers - ACTION_EXPIRES_AFTER
+
+
+def reason_of(why: str, message: str) -> str:
+    """Why an attempt brought nothing, for people: the word, and what the participant said with it."""
+    return f"{why}: {message[:WHY_CHARACTERS_MAX]}" if message else why

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from saga.core.errors import SchemaMismatch
+from saga.core.errors import BadValue, SchemaMismatch
 from saga.core.state import View
 
 MessageT = TypeVar("MessageT", bound=msgspec.Struct)
@@ -62,8 +62,13 @@ def indexed_text(text: str) -> str:
 
 
 def stored_mapping(mapping: Mapping[str, str]) -> dict[str, str]:
-    """Tags or headers as they are kept."""
+    """Headers as they are kept."""
     return {stored_text(key): stored_text(value) for key, value in mapping.items()}
+
+
+def indexed_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags as a row has them, and as a search for them must ask."""
+    return {stored_text(name): indexed_text(value) for name, value in tags.items()}
 
 
 def page_limit(limit: int) -> int:
@@ -72,9 +77,9 @@ def page_limit(limit: int) -> int:
 
 
 def cursor_id(saga: str) -> str:
-    """A page's cursor, checked. Raises ValueError for what is no saga id."""
+    """A page's cursor, checked. Raises BadValue for what is no saga id."""
     if not is_saga_id(saga):
-        raise ValueError(f"before: {saga[:80]!r} is no saga id. Fix: pass the last id of the page before")
+        raise BadValue(f"before: {saga[:80]!r} is no saga id. Fix: pass the last id of the page before")
     return saga
 
 
@@ -134,7 +139,7 @@ def stored_view(view: View) -> View:
         status=indexed_text(view.status),
         wait_kind=indexed_text(view.wait_kind),
         wait_text=stored_text(view.wait_text),
-        tags=stored_mapping(view.tags) if view.tags else view.tags,
+        tags=indexed_tags(view.tags) if view.tags else view.tags,
     )
 
 

@@ -13,9 +13,13 @@ Queues are quorum queues. Limits and dead-lettering are policies, which can chan
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from datetime import timedelta
 
 import msgspec
+
+from saga.core.bounds import ACTION_EXPIRES_AFTER
+from saga.core.errors import BadValue
 
 START, COMMANDS, REPLIES, SIGNALS = "saga.start", "saga.commands", "saga.replies", "saga.signals"
 CONTROL, RESULTS, EVENTS, PARKING, DEAD = "saga.control", "saga.results", "saga.events", "saga.parking", "saga.dead"
@@ -24,6 +28,9 @@ DELIVERY_LIMIT = 100
 """Crashes with a full prefetch count against innocents too, so the limit is far above what a poison message needs."""
 KEEP_DELIVERY_LIMIT = 100_000
 """Of queues that have no further place for their messages; a broker of version 4 drops after 20 by default."""
+COMMAND_TTL_MS = (ACTION_EXPIRES_AFTER - timedelta(hours=1)) // timedelta(milliseconds=1)
+"""A command waits in its queue for less than the margin by which the engine stops sending a key before it may be
+forgotten; the hour is for the work on it and for clocks that disagree. Compensations carry no expiry of their own."""
 RESULTS_EXPIRE_MS = 24 * 3_600_000
 """A caller's queue that nobody reads for a day goes away."""
 
@@ -34,6 +41,7 @@ DEAD_LETTERED: dict[str, str | int] = {
     "dead-letter-strategy": "at-least-once",
     "overflow": "reject-publish",  # at-least-once silently becomes at-most-once without it
 }
+COMMANDS_DEAD_LETTERED: dict[str, str | int] = {**DEAD_LETTERED, "message-ttl": COMMAND_TTL_MS}
 KEPT: dict[str, str | int] = {"delivery-limit": KEEP_DELIVERY_LIMIT}
 
 
@@ -45,9 +53,10 @@ class Exchange(msgspec.Struct, frozen=True, order=True):
 
 
 class Queue(msgspec.Struct, frozen=True, order=True):
-    """A durable quorum queue."""
+    """Durable."""
 
     name: str
+    type: str = "quorum"
 
 
 class Binding(msgspec.Struct, frozen=True, order=True):
@@ -101,7 +110,9 @@ EXCHANGES = (
     Exchange(DEAD, "fanout"),
 )
 POLICIES = (
-    Policy("saga", r"^saga\.(start|commands\..+|replies|signals|control)$", DEAD_LETTERED),
+    # First and above the next one, which took in these queues too in brokers that were set up before.
+    Policy("saga-commands", r"^saga\.commands\..+$", COMMANDS_DEAD_LETTERED, priority=1),
+    Policy("saga", r"^saga\.(start|replies|signals|control)$", DEAD_LETTERED),
     Policy("saga-kept", r"^saga\.(parking|dead)$", KEPT),
 )
 
@@ -210,65 +221,11 @@ def deploy(user: str = "deploy") -> User:
 
 
 def _one_word(name: str) -> str:
-    """Raises ValueError for a name with a dot: `a` would own the queues of `a.b`."""
+    """Raises BadValue for a name with a dot: `a` would own the queues of `a.b`."""
     if not name or "." in name:
-        raise ValueError(f"the name {name!r} is not one word of a routing key. Fix: a name without dots")
+        raise BadValue(f"the name {name!r} is not one word of a routing key. Fix: a name without dots")
     return name
 
 
 def _any_of(*names: str) -> str:
     return f"^({'|'.join(re.escape(name) for name in names)})$"
-
-
-# -------------------------------------------------------------------------------------------------------- difference
-
-
-class Difference(msgspec.Struct, frozen=True, order=True):
-    """One thing on the broker that is not as wanted."""
-
-    kind: str
-    """`missing`, `differs`, or `extra`: there, though nobody wants it."""
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.what}"
-
-
-def difference(wanted: Topology, actual: Topology) -> tuple[Difference, ...]:
-    """What must change. Only bindings of wanted exchanges, and policies and rights, can be `extra` or differ."""
-    return tuple(
-        sorted(
-            {
-                *_missing("exchange", {e.name: e for e in wanted.exchanges}, {e.name: e for e in actual.exchanges}),
-                *_missing("queue", {q.name: q for q in wanted.queues}, {q.name: q for q in actual.queues}),
-                *_missing("policy", {p.name: p for p in wanted.policies}, {p.name: p for p in actual.policies}),
-                *_missing("user", _rights(wanted), _rights(actual)),
-                *_bindings(wanted, actual),
-            }
-        )
-    )
-
-
-def _missing(kind: str, wanted: Mapping[str, object], actual: Mapping[str, object]) -> Iterable[Difference]:
-    for name, value in wanted.items():
-        if name not in actual:
-            yield Difference("missing", f"{kind} {name}")
-        elif actual[name] != value:
-            yield Difference("differs", f"{kind} {name}")
-
-
-def _rights(topology: Topology) -> dict[str, User]:
-    return {user.name: msgspec.structs.replace(user, topics=tuple(sorted(user.topics))) for user in topology.users}
-
-
-def _bindings(wanted: Topology, actual: Topology) -> Iterable[Difference]:
-    ours = {queue.name for queue in wanted.queues}
-    for binding in set(wanted.bindings) - set(actual.bindings):
-        yield Difference("missing", _binding_text(binding))
-    for binding in set(actual.bindings) - set(wanted.bindings):
-        if binding.queue in ours and binding.exchange:
-            yield Difference("extra", _binding_text(binding))
-
-
-def _binding_text(binding: Binding) -> str:
-    return f"binding {binding.exchange} -> {binding.queue} under {binding.routing_key!r}"

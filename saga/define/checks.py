@@ -19,7 +19,7 @@ from saga.core.blocks import (
     children,
     steps_of,
 )
-from saga.core.definition import DEFINITION_BYTES_MAX, STEPS_MAX, Definition, canonical
+from saga.core.definition import DEFINITION_BYTES_MAX, STEPS_MAX, TAGS_MAX, Definition, canonical
 from saga.core.errors import Problem
 
 
@@ -31,6 +31,8 @@ def problems_of(definition: Definition) -> list[Problem]:
         found.append(Problem(definition.name, "has no step", "write s.step(...), s.read(...) or s.pivot(...)"))
     if count > STEPS_MAX:
         found.append(Problem(definition.name, f"has {count} steps, more than {STEPS_MAX}", "split the saga"))
+    if len(definition.tags) > TAGS_MAX:
+        found.append(Problem("tag", f"{len(definition.tags)} tags, more than {TAGS_MAX}", "keep what people search by"))
     size_bytes = len(canonical(definition))
     if size_bytes > DEFINITION_BYTES_MAX:
         reason = f"is {size_bytes} bytes, more than {DEFINITION_BYTES_MAX}"

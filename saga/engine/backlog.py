@@ -4,6 +4,7 @@ Signals that came before their saga are held: unacknowledged, for a while, and l
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,8 +12,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from saga.core.messages import StartMessage
+from saga.core.nearing import NEAR_PERCENT
 from saga.engine.receive import Work
 from saga.engine.settings import EngineSettings
+
+log = logging.getLogger("saga.engine")
+
+OVER_PERCENT = 50
+"""Below it, the next time that the limit comes near is news again."""
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -33,6 +40,7 @@ class Backlog:
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._in_flight = 0
+        self._is_near = False
         self._ending = False
 
     @property
@@ -49,6 +57,13 @@ class Backlog:
         """So many commands more wait for an answer; a negative number: fewer."""
         # What others opened before this process began can only be closed here: do not let it add up.
         self._in_flight = max(self._in_flight + count, -self._settings.max_in_flight)
+        used_percent = self._in_flight * 100 // self._settings.max_in_flight
+        if used_percent >= NEAR_PERCENT and not self._is_near:
+            self._is_near = True
+            text = f"{self._in_flight} of {self._settings.max_in_flight} commands in flight"
+            log.warning("starts will wait in their queue", extra={"limit": text})
+        elif used_percent < OVER_PERCENT:
+            self._is_near = False
 
     def reset(self) -> None:
         """Nothing has made room for long: what this process thinks to be open is most likely closed elsewhere."""

@@ -162,12 +162,14 @@ def _feedback(command: CommandMessage, sent: Sent, *, delayed: bool) -> Undelive
             execution=command.execution,
             attempt=command.attempt,
         )
-    log.warning("a command reached no queue", extra={"saga": command.saga, "type": command.type_name})
+    detail = f"no queue for {command.service}; saga topology apply makes it" if sent.outcome == "returned" else ""
+    detail = detail or sent.detail[:200]
+    log.warning("a command reached no queue", extra={"saga": command.saga, "type": command.type_name, "reason": detail})
     return Undelivered(
         now=SOME_TIME,
         path=command.path,
         kind=command.kind,
         execution=command.execution,
         attempt=command.attempt,
-        detail=f"no queue for {command.service}" if sent.outcome == "returned" else sent.detail[:200],
+        detail=detail,
     )

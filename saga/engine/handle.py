@@ -11,7 +11,10 @@ from typing import Protocol
 import msgspec
 
 from saga.core.errors import SchemaMismatch, Unavailable
+from saga.core.events import AnyEvent
 from saga.core.messages import ReplyMessage, ResultMessage, ToSaga
+from saga.core.nearing import warnings
+from saga.core.state import SagaState
 from saga.engine import said
 from saga.engine.answers import accepted, ended, key_reused
 from saga.engine.cache import Live, SagaCache
@@ -116,6 +119,7 @@ class Handler:
 
     def _won(self, move: Move, hop: Hop) -> None:
         before, state = move.before, move.decision.state
+        _warn(before.state, state, move.decision.events)
         live = self._cache.keep(Live(before.plan, state, before.dispatched_version))
         hop.opened += open_count(state) - open_count(before.state)
         if isinstance(move.work.asks, ReplyMessage) and move.sending.proven:
@@ -156,6 +160,7 @@ class Handler:
     def _started(self, opening: Opening, hop: Hop) -> None:
         live = self._cache.keep(opening.live)
         state = live.state
+        _warn(None, state, opening.events)
         hop.opened += open_count(state)
         dispatch = dispatch_of(live.plan, state, after_version=0)
         if dispatch is not None:
@@ -194,6 +199,11 @@ TERMINAL_STATUSES = frozenset({"completed", "compensated", "abandoned"})
 
 def _key(message: ToSaga) -> tuple[str, str]:
     return message.name or "", BY_KEY + (message.business_key or "")
+
+
+def _warn(before: SagaState | None, after: SagaState, recorded: Sequence[AnyEvent]) -> None:
+    for text in warnings(before, after, recorded):
+        log.warning("a saga nears a limit", extra={"saga": after.saga, "limit": text})
 
 
 def _finish(work: Work, before: Live, after: Live, hop: Hop) -> None:

@@ -4,11 +4,14 @@ from datetime import datetime
 
 import msgspec
 
+from saga.core.nearing import tags_of
 from saga.core.outstanding import view, waits
 from saga.core.state import Execution, SagaState
 from saga.engine.cache import Live, SagaCache
 from saga.engine.catalog import Catalog
-from saga.ports import Clock, Store
+from saga.ports import Clock, ParkedFilter, Store
+
+PARKED_LOOKED_AT_MAX = 100
 
 
 class ExecutionDetail(msgspec.Struct, frozen=True):
@@ -42,6 +45,16 @@ class WaitDetail(msgspec.Struct, frozen=True):
     path: str
     text: str
     until: datetime | None
+    code: str = ""
+    """The word behind it, as `saga errors` explains it; nothing while all is well."""
+
+
+class ParkedNote(msgspec.Struct, frozen=True):
+    """A message about a saga that could not be used: what the saga waits for may be in it."""
+
+    id: int
+    reason: str
+    detail: str
 
 
 class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +73,8 @@ class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
     deadline_at: datetime
     because: str
     waits: tuple[WaitDetail, ...]
+    parked_messages: tuple[ParkedNote, ...]
+    """Of an open saga, unsettled, one for each reason, among the newest of the store."""
     steps: tuple[StepDetail, ...]
     tags: dict[str, str]
     output: msgspec.Raw | None
@@ -77,6 +92,7 @@ async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
     if live is None:
         return None
     state = live.state
+    parked = () if state.terminal else await _parked(store, saga)
     return SagaDetail(
         saga=state.saga,
         name=state.name,
@@ -90,11 +106,18 @@ async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
         started_at=state.started_at,
         deadline_at=state.deadline_at,
         because=state.because,
-        waits=tuple(WaitDetail(w.kind, w.path, w.text, w.until) for w in waits(live.plan, state)),
+        waits=tuple(WaitDetail(w.kind, w.path, w.text, w.until, w.code) for w in waits(live.plan, state)),
+        parked_messages=parked,
         steps=tuple(_step(state, path) for path in live.plan.steps if path in state.steps),
-        tags=state.tags,
+        tags=tags_of(state),
         output=msgspec.Raw(state.output) if state.output else None,
     )
+
+
+async def _parked(store: Store, saga: str) -> tuple[ParkedNote, ...]:
+    rows = await store.parked(ParkedFilter(settled=False), limit=PARKED_LOOKED_AT_MAX)
+    about = {(row.message.reason, row.message.detail): row.id for row in rows if row.message.correlation_id == saga}
+    return tuple(ParkedNote(number, reason, detail) for (reason, detail), number in about.items())
 
 
 def _step(state: SagaState, path: str) -> StepDetail:

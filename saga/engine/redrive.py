@@ -1,8 +1,8 @@
 """The step that puts a parked message back where it came from.
 
-A start or a command is published again, as nobody's: the broker refuses another's `user_id`. A reply, and what was said
-to a saga, is believed for its sender, which only the store still knows: it goes into the journal with the identity it
-came with.
+A start or a command is published again, as nobody's: the broker refuses another's `user_id`; a command only as long
+as the engine itself would send it. A reply, and what was said to a saga, is believed for its sender, which only the
+store still knows: it goes into the journal with the identity it came with.
 A message is noted as redriven only after its publishing was confirmed, or what it led to was committed: whatever
 happens in between, it is sent again rather than lost, and every consumer knows a repetition.
 """
@@ -15,8 +15,10 @@ import msgspec
 from saga.core.decide import Decision, decide
 from saga.core.errors import ProtocolViolation
 from saga.core.inputs import Reply
-from saga.core.messages import ReplyMessage, ToSaga
+from saga.core.messages import CommandMessage, Kind, ReplyMessage, ToSaga
 from saga.core.replies import screen
+from saga.core.retry import forgotten
+from saga.core.state import Execution, SagaState
 from saga.engine import said
 from saga.engine.cache import Live
 from saga.engine.operate import NoSuchSaga, NotPossible, commit_decision
@@ -34,7 +36,7 @@ from saga.ports import (
     Store,
     Unavailable,
 )
-from saga.wire import control_from_wire, names, reply_from_wire, signal_from_wire, start_from_wire
+from saga.wire import command_from_wire, control_from_wire, names, reply_from_wire, signal_from_wire, start_from_wire
 from saga.wire.callers import BY_KEY
 
 NOTE_TRIES = 3
@@ -67,6 +69,7 @@ def way_back(row: ParkedRow) -> Way:
                 start_from_wire(_as_delivered(message, sender=None))
                 return _outgoing(message)
             case names.EXCHANGE_COMMANDS:
+                command_from_wire(_as_delivered(message, sender=None))
                 return _outgoing(message)
             case names.EXCHANGE_REPLIES:
                 return reply_from_wire(_as_delivered(message, sender=message.sender))
@@ -92,6 +95,8 @@ async def redrive(
     try:
         match way:
             case Outgoing():
+                if way.exchange == names.EXCHANGE_COMMANDS:
+                    await _check_command(store, clock, row)
                 # Noted first: what is parked again from now on is a row of its own.
                 await note(store, row.id, "redriving", wish)
                 await _publish(await bus(), row, way)
@@ -115,6 +120,30 @@ async def note(store: Store, number: int, verb: ParkedVerb, wish: Redriving) -> 
                 raise
         else:
             return
+
+
+async def _check_command(store: Store, clock: Clock, row: ParkedRow) -> None:
+    """Only what the engine itself would still send may be sent: where a key is forgotten, a copy under it that comes
+    late is taken for something new."""
+    command = command_from_wire(_as_delivered(row.message, sender=None))
+
+    def decided(live: Live, now: datetime) -> Decision:
+        step, current = live.plan.steps.get(command.path), live.state.steps.get(command.path)
+        execution = None if current is None else (current.action if command.kind is Kind.ACTION else current.undo)
+        if step is None or current is None or execution is None or not _is_open(live.state, execution, command):
+            raise NoWayBack(f"message {row.id}: its saga does not wait for this command any more. {_discard(row)}")
+        if forgotten(step, current, execution, now):
+            raise NoWayBack(
+                f"message {row.id}: its key may be forgotten by now, and it would be done as something new. "
+                f"Fix: saga show {command.saga}"
+            )
+        return Decision((), live.state)
+
+    await commit_decision(store, clock, command.saga, decided, cause="")
+
+
+def _is_open(state: SagaState, execution: Execution, command: CommandMessage) -> bool:
+    return not state.terminal and execution.number == command.execution and execution.outcome is None
 
 
 async def _publish(bus: Bus, row: ParkedRow, message: Outgoing) -> None:

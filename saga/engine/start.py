@@ -31,6 +31,7 @@ class Opening(msgspec.Struct, frozen=True, eq=False):
     asks: StartMessage
     new: NewSaga
     live: Live
+    events: tuple[events.AnyEvent, ...]
 
 
 class Starts:
@@ -77,7 +78,7 @@ class Starts:
             view=view(plan, decision.state),
             wake_at=wake_at,
         )
-        return Opening(work, asks, new, Live(plan, decision.state, 0))
+        return Opening(work, asks, new, Live(plan, decision.state, 0), decision.events)
 
     def _given(self, asks: StartMessage, plan: Plan, now: datetime) -> Start:
         saga = self._ids.saga()

@@ -13,7 +13,9 @@ import msgspec
 from saga.core import events as e
 from saga.core.errors import Unavailable
 from saga.core.plan import Plan
-from saga.core.spans import Span, Trace, rebuild, trace_commit
+from saga.core.spans import Span
+from saga.core.spans.ledger import Trace
+from saga.core.spans.tracing import rebuild, trace_commit
 from saga.engine.catalog import Catalog
 from saga.engine.follow import Recorded
 from saga.ports import Journal, Tail, TraceBackend

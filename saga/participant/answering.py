@@ -1,5 +1,6 @@
 """One command in, one reply out: the step a participant's loop takes for each delivery."""
 
+import logging
 from datetime import timedelta
 
 import msgspec
@@ -12,6 +13,8 @@ from saga.participant.leased import run_claimed, settle_doubt
 from saga.participant.outcome import BUSY_ANSWER, Answer, refused
 from saga.wire import answer as addressed
 
+log = logging.getLogger("saga.participant")
+
 DOUBTS_MAX = 4
 """Doubts settled for one delivery: its own key's, the undone key's, and once more each after a race."""
 
@@ -20,8 +23,12 @@ async def answer_command(serving: Serving, command: CommandMessage) -> ReplyMess
     """Do what the contract says and return the reply. Raises Unavailable when the database is away and nothing was
     begun: the delivery is to be given back."""
     began = serving.clock.monotonic()
-    with serving.participant.around(command):
+    with serving.around(command) as answered:
         result = await _answer(serving, command)
+        answered(result.outcome, result.code)
+    if result.outcome is Outcome.REFUSED:
+        about = {"command": command.type_name, "saga": command.saga, "code": result.code, "reason": result.message}
+        log.warning("participant.refused", extra=about)
     return addressed_reply(command, result, timedelta(seconds=serving.clock.monotonic() - began))
 
 
@@ -44,7 +51,11 @@ def unreadable(command: CommandMessage, detail: str) -> ReplyMessage:
 async def _answer(serving: Serving, command: CommandMessage) -> Answer:
     handler = serving.participant.handlers.get(command.type_name)
     if handler is None:
-        return refused(RefusedCode.UNKNOWN_COMMAND, f"{serving.participant.service} does not handle this command")
+        known = ", ".join(sorted(serving.participant.handlers))
+        return refused(
+            RefusedCode.UNKNOWN_COMMAND,
+            f"this {serving.participant.service} has no handler for {command.type_name}, only for {known}",
+        )
     undone = serving.running.get(command.undoes or "")
     if undone is not None:
         undone.cancelled = True  # the handler may look; the compensation comes again

@@ -1,5 +1,7 @@
 """A participant at work in one process, and one delivery on its way to an answer."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from saga.contract import Context, Effect, Handler
@@ -9,7 +11,7 @@ from saga.participant.declaration import Participant
 from saga.participant.inbox import Claim, Settlement
 from saga.participant.outcome import Answer
 from saga.participant.rules import RowStatus
-from saga.ports import Clock, Database
+from saga.ports import Answered, Clock, Database, Tracing
 
 
 class NoDatabase(SagaError, TypeError):
@@ -21,12 +23,21 @@ class NoDatabase(SagaError, TypeError):
 class Serving:
     """A participant at work in one process: its database, its clock, and what it is running now."""
 
-    def __init__(self, participant: Participant, database: Database | None, clock: Clock, process: str) -> None:
+    def __init__(
+        self,
+        participant: Participant,
+        database: Database | None,
+        clock: Clock,
+        process: str,
+        *,
+        tracing: Tracing | None = None,
+    ) -> None:
         """`process` tells people whose rows are in progress. Raises NoDatabase."""
         self.participant = participant
         self.clock = clock
         self.process = process
         self.running: dict[str, Context] = {}
+        self._tracing = tracing
         self._database = participant.database or database
         if self._database is None and participant.needs_database():
             raise NoDatabase(
@@ -40,9 +51,23 @@ class Serving:
         assert self._database is not None
         return self._database
 
+    @contextmanager
+    def around(self, command: CommandMessage) -> Iterator[Answered]:
+        """What is put around the handling of one command; to be told the answer at its end."""
+        if self._tracing is None:
+            with self.participant.around(command):
+                yield _nobody_listens
+            return
+        with self._tracing.processing(command, self.participant.queue) as answered, self.participant.around(command):
+            yield answered
+
     def has_database(self) -> bool:
         """Whether there is one."""
         return self._database is not None
+
+
+def _nobody_listens(_outcome: Outcome, _code: str) -> None:
+    """Without tracing."""
 
 
 class Job:

@@ -133,7 +133,7 @@ async def _subscribed(serving: Serving, bus: Bus, stop: asyncio.Event) -> Subscr
         try:
             return await bus.consume(serving.participant.queue, prefetch)
         except Unavailable as away:
-            about = {"queue": serving.participant.queue, "reason": str(away)}
+            about = {"queue": serving.participant.queue, "code": away.code, "reason": str(away)}
             log.warning("participant.cannot_consume", extra=about)
         await _until(stop, serving.clock.sleep(pause_seconds))
         pause_seconds = min(pause_seconds * 2, PAUSE_MAX_SECONDS)

@@ -85,9 +85,13 @@ def read_command(handler: Handler, body: bytes) -> Any | Answer:
 
 async def run_handler(handler: Handler, value: Any, context: Context, limit: timedelta) -> Answer:
     """What the handler answers. Never raises for the handler's sake."""
-    return await _guarded(handler, lambda: handler.run(value, context), context, limit) or retry(
+    answer = await _guarded(handler, lambda: handler.run(value, context), context, limit) or retry(
         "handler-error", f"the handler of {handler.contract.type_name} returned None instead of its reply"
     )
+    if answer.outcome is Outcome.RETRY:
+        about = {"command": handler.contract.type_name, "saga": context.saga, "code": answer.code}
+        log.warning("participant.retry", extra={**about, "reason": answer.message})
+    return answer
 
 
 async def ask_probe(handler: Handler, value: Any, context: Context, limit: timedelta) -> Answer | None:

@@ -133,7 +133,7 @@ def admit(command: CommandMessage, effect: Effect, row: InboxRow | None, now: da
                 return Busy() if is_live(row, now) else _interrupted(effect, row, expired=expired)
             case _:
                 assert_never(row.status)
-    return _expired(command) if expired else Run()
+    return _expired(command, now) if expired else Run()
 
 
 def admit_undo(
@@ -180,8 +180,9 @@ def _same_command(command: CommandMessage, row: InboxRow) -> bool:
     return row.command_type == command.type_name and row.command_hash == payload_hash(command.body)
 
 
-def _expired(command: CommandMessage) -> Refuse:
-    return Refuse(RefusedCode.EXPIRED, f"it expired at {command.expires_at}")
+def _expired(command: CommandMessage, now: datetime) -> Refuse:
+    """With both times: a queue that was long shows in them, and so does a clock that is wrong."""
+    return Refuse(RefusedCode.EXPIRED, f"it expired at {command.expires_at}, and here it is {now:%Y-%m-%d %H:%M:%S%z}")
 
 
 def _interrupted(effect: Effect, row: InboxRow, *, expired: bool) -> Admission:

@@ -91,8 +91,9 @@ async def _answered(serving: Serving, jobs: dict[int, Job]) -> dict[int, ReplyMe
     async with serving.database.begin() as tx:
         for token, ready in (await _admitted(serving, jobs, tx)).items():
             began = serving.clock.monotonic()
-            with serving.participant.around(ready.job.command):
+            with serving.around(ready.job.command) as answered:
                 answer = await _run(ready, tx)
+                answered(answer.outcome, answer.code)
             spent = timedelta(seconds=serving.clock.monotonic() - began)
             replies[token] = addressed_reply(ready.job.command, answer, spent)
             settled.append((ready.job.command, ready.job.settlement(answer)))

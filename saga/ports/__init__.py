@@ -34,12 +34,13 @@ from saga.ports.parked import (
     ParkedVerb,
 )
 from saga.ports.store import Schema, Store
-from saga.ports.telemetry import TraceBackend
+from saga.ports.telemetry import Answered, TraceBackend, Tracing
 
 __all__ = [
     "BEGINNING",
     "EVERY_PARKED",
     "Advance",
+    "Answered",
     "Batch",
     "Bus",
     "Clock",
@@ -75,6 +76,7 @@ __all__ = [
     "Subscription",
     "Tail",
     "TraceBackend",
+    "Tracing",
     "Transaction",
     "Unavailable",
     "Wakes",

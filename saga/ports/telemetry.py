@@ -1,9 +1,22 @@
-"""Where spans go."""
+"""Where spans go, and where the live ones of a participant come from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
+from saga.core.messages import CommandMessage, Outcome
 from saga.core.spans import Span
+
+Answered = Callable[[Outcome, str], None]
+"""Told the answer and its code before the span ends."""
+
+
+class Tracing(Protocol):
+    """Live spans around the work of this process."""
+
+    def processing(self, command: CommandMessage, queue: str) -> AbstractContextManager[Answered]:
+        """A span around one command, child of the attempt that sent it; what happens inside is its child."""
+        ...
 
 
 class TraceBackend(Protocol):

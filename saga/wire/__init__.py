@@ -20,6 +20,7 @@ from saga.wire.control import (
     signal_from_wire,
     signal_to_wire,
 )
+from saga.wire.lifecycle import LifecycleBody, lifecycle_to_wire
 from saga.wire.parking import (
     check_sender,
     park_to_wire,
@@ -44,6 +45,7 @@ __all__ = [
     "ERROR_TEXT_BYTES_MAX",
     "HEADERS_BYTES_MAX",
     "JSON_DEPTH_MAX",
+    "LifecycleBody",
     "Poison",
     "answer",
     "cancel_to_wire",
@@ -55,6 +57,7 @@ __all__ = [
     "control_from_wire",
     "cut_text",
     "decide_to_wire",
+    "lifecycle_to_wire",
     "park_to_wire",
     "parked_from_delivery",
     "parked_from_wire",

@@ -23,6 +23,7 @@ class Message(StrEnum):
     SIGNAL = "signal"
     CONTROL = "control"
     RESULT = "result"
+    LIFECYCLE = "lifecycle"
     PARKED = "parked"
 
 
@@ -47,7 +48,7 @@ class Header(msgspec.Struct, frozen=True):
     """0: not limited by itself."""
 
 
-START, ACTION, COMPENSATION, REPLY, SIGNAL, CONTROL, RESULT, PARKED = Message
+START, ACTION, COMPENSATION, REPLY, SIGNAL, CONTROL, RESULT, LIFECYCLE, PARKED = Message
 REQUIRED, OPTIONAL = Need
 
 NUMBER: Final = "^[1-9][0-9]{0,8}$"
@@ -63,7 +64,14 @@ HEADERS: Final = (
     Header(
         names.KEY,
         "the business key",
-        {START: OPTIONAL, ACTION: OPTIONAL, COMPENSATION: OPTIONAL, SIGNAL: OPTIONAL, CONTROL: OPTIONAL},
+        {
+            START: OPTIONAL,
+            ACTION: OPTIONAL,
+            COMPENSATION: OPTIONAL,
+            SIGNAL: OPTIONAL,
+            CONTROL: OPTIONAL,
+            LIFECYCLE: REQUIRED,
+        },
         characters_max=KEY_CHARACTERS_MAX,
     ),
     Header(
@@ -75,10 +83,10 @@ HEADERS: Final = (
     Header(
         names.NAME,
         "name of the definition",
-        {**COMMAND, SIGNAL: OPTIONAL, CONTROL: OPTIONAL},
+        {**COMMAND, SIGNAL: OPTIONAL, CONTROL: OPTIONAL, LIFECYCLE: REQUIRED},
         characters_max=NAME_CHARACTERS_MAX,
     ),
-    Header(names.VERSION, "version of the definition", {START: OPTIONAL, **COMMAND}, NUMBER),
+    Header(names.VERSION, "version of the definition", {START: OPTIONAL, **COMMAND, LIFECYCLE: REQUIRED}, NUMBER),
     Header(
         names.STEP,
         "path of the step, as `seats[2]/add` in an item and `draft#3/write` in a turn",

@@ -26,6 +26,7 @@ VERB_CANCEL: Final = "cancel"
 TYPE_CANCEL: Final = "saga.cancel.v1"
 VERB_DECIDE: Final = "decide"
 TYPE_DECIDE: Final = "saga.decide.v1"
+TYPE_LIFECYCLE: Final = "saga.lifecycle.v1"
 
 
 def result_type(kind: str) -> str:

@@ -16,7 +16,8 @@ PARK_DETAIL_BYTES_MAX = 1024
 """On the wire; a row takes more."""
 FIRST_DEATH_QUEUE = "x-first-death-queue"
 FIRST_DEATH_EXCHANGE = "x-first-death-exchange"
-"""The broker's word on where a dead letter came from."""
+FIRST_DEATH_REASON = "x-first-death-reason"
+"""The broker's word on where a dead letter came from, and why."""
 
 
 def parked_from_delivery(delivery: Delivery, reason: str, detail: str) -> ParkedMessage:
@@ -72,11 +73,7 @@ def parked_from_wire(delivery: Delivery) -> ParkedMessage:
     if delivery.queue == names.QUEUE_DEAD:
         origin = headers.get(FIRST_DEATH_QUEUE)
         exchange, routing_key = headers.get(FIRST_DEATH_EXCHANGE), None
-        reason, detail, sender = (
-            Poison.DEAD_LETTERED.value,
-            "given back too often, or refused by its queue",
-            delivery.sender,
-        )
+        reason, detail, sender = Poison.DEAD_LETTERED.value, _death(headers), delivery.sender
     else:
         origin, sender = headers.get(names.ORIGIN_QUEUE), headers.get(names.ORIGIN_USER_ID)
         exchange, routing_key = headers.get(names.ORIGIN_EXCHANGE), headers.get(names.ORIGIN_ROUTING_KEY)
@@ -93,6 +90,17 @@ def parked_from_wire(delivery: Delivery) -> ParkedMessage:
         headers={name: value for name, value in headers.items() if name not in names.PARK_HEADERS},
         sender=sender,
     )
+
+
+def _death(headers: dict[str, str]) -> str:
+    """Why the broker took it out of its queue."""
+    match headers.get(FIRST_DEATH_REASON):
+        case "expired":
+            return "nobody took it for days; the saga asks again by itself, or its step is parked"
+        case "delivery_limit":
+            return "given back too often"
+        case reason:
+            return f"given back too often, or refused by its queue ({reason or 'no reason told'})"
 
 
 def check_sender(sender: str | None, allowed: frozenset[str]) -> None:

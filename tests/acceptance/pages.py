@@ -21,9 +21,9 @@ def commands(block: str) -> list[str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """A shell in which `saga` and `python3` are those of this checkout, as after an installation."""
+    """A shell in which `saga` and `python` are those of this checkout, as after an installation."""
     commands_folder = folder / "commands"
-    for name, runs in {"saga": "-m saga.cli ", "python3": ""}.items():
+    for name, runs in {"saga": "-m saga.cli ", "python": "", "python3": ""}.items():
         script = commands_folder / name
         if not script.exists():  # written once: a script that is being run is busy
             commands_folder.mkdir(exist_ok=True)

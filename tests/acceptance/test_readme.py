@@ -106,11 +106,3 @@ def test_commands_for_real_exist(folder: Path) -> None:
         helped = typed(" ".join(["saga", *names, "--help"]), folder)
         assert helped.returncode == 0, helped.stderr
         assert all(word in helped.stdout for word in words if word.startswith("--")), command
-
-
-def test_every_link_leads_somewhere() -> None:
-    """Relative links of README and guides name files that are there."""
-    pages = [ROOT / "README.md", *(ROOT / "docs" / "how-to").glob("*.md")]
-    for page in pages:
-        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / link).exists(), f"{page.name}: {link}"

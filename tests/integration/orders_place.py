@@ -197,14 +197,16 @@ def answered(delivery: Delivery, seen: list[str]) -> Outgoing:
 
 
 class RunProcess:
-    """`saga run` as a process of its own."""
+    """`saga run`, or another command that has a readiness endpoint, as a process of its own."""
+
+    command = "run"
 
     def __init__(self, place: Place, folder: Path, *options: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.health = f"127.0.0.1:{free_port()}"
         command = [sys.executable, "-m", "saga.cli", "--amqp", place.amqp, "--store", place.dsn]
         self.process = ServerProcess(
-            [*command, "run", "--health", self.health, *options],
+            [*command, self.command, "--health", self.health, *options],
             folder=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
         )

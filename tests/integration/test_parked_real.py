@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import aio_pika
 import msgspec
 import pytest
 
@@ -103,8 +104,16 @@ async def test_a_reply_moves_its_saga(place: Place) -> None:
 @pytest.mark.parametrize("lost", ["queue", "broker"])
 async def test_what_is_not_taken_stays_parked(place: Place, lost: str) -> None:
     """No queue for it, or no broker: said so, and nothing is marked."""
-    command = Outgoing("saga.commands", "nobody.Do.v1", b"{}", "m-1", "nobody.Do.v1", {})
-    await park(place, delivered(command, "saga.commands.nobody", "guest"))
+    async with place.orchestrating(), place.calling() as caller:
+        await caller.start("order", {"id": "o1"}, within=SOON)
+        async with place.bus("looking") as bus:
+            commands = await bus.consume(command_queue("reserve-service"), 1)
+            [command] = await commands.receive()
+            await commands.settle([command])
+    await park(place, command)
+    if lost == "queue":
+        async with await aio_pika.connect(place.amqp) as connection, connection.channel() as channel:
+            await channel.queue_delete(command_queue("reserve-service"))
     away = ["--amqp", "amqp://guest:guest@127.0.0.1:1/"] if lost == "broker" else []
     code, out, err = await saga(place, *away, "parked", "redrive", "--all", "--reason", "r", "-o", "json")
     if lost == "broker":

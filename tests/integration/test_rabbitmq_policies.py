@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Iterator
 
 import aio_pika
+import msgspec
 import pytest
 
 from saga.adapters.rabbitmq import RabbitBus
 from saga.adapters.rabbitmq.topology import apply
-from saga.core.topology import DELIVERY_LIMIT, wanted_topology
+from saga.core.topology import DELIVERY_LIMIT, POLICIES, wanted_topology
 from saga.ports import Outgoing, Unavailable
 from tests.servers import PrivateRabbit
 from tests.servers.binaries import free_port
@@ -39,7 +40,7 @@ async def test_with_an_address_for_policies_queues_carry_no_arguments(management
         assert again.name == QUEUE
     said = await asyncio.to_thread(broker.ctl, "list_queues", "name", "policy", "--no-table-headers")
     policies = dict(line.split() for line in said.splitlines())
-    assert policies[QUEUE] == "saga"
+    assert (policies[QUEUE], policies["saga.start"]) == ("saga-commands", "saga")
     assert policies["saga.dead"] == "saga-kept"
 
 
@@ -65,6 +66,39 @@ async def test_a_message_nobody_can_digest_is_dead_lettered_and_not_lost(
         assert letter.headers["x-first-death-exchange"] == "saga.commands"
     finally:
         await bus.close()
+
+
+async def test_a_command_nobody_takes_for_days_is_dead_lettered(
+    management: tuple[PrivateRabbit, str], vhost: str
+) -> None:
+    """By policy, and by the arguments of a queue that was made without: it waits in `saga.dead`, and nothing else ages.
+
+    Here a day is a fraction of a second.
+    """
+    broker, address = management
+    commands = POLICIES[0]
+    soon = msgspec.structs.replace(commands, definition={**commands.definition, "message-ttl": 100})
+    hasty = msgspec.structs.replace(TOPOLOGY, policies=(soon, *TOPOLOGY.policies[1:]))
+    await apply(broker.url, hasty, management_url=address)
+    await apply(vhost, hasty)
+    for url in (broker.url, vhost):
+        bus = await RabbitBus.open(url, name="test")
+        try:
+            dead = await bus.consume("saga.dead", 10)
+            for exchange, key in (("saga.start", "order"), ("saga.commands", "payments.A.v1")):
+                [sent] = await bus.publish([Outgoing(exchange, key, b"{}", f"to {exchange}", "t", {})])
+                assert sent.outcome == "confirmed"
+            async with asyncio.timeout(SOON_SECONDS):
+                [letter] = await dead.receive()
+            await dead.settle([letter])
+            assert (letter.message_id, letter.headers["x-first-death-reason"]) == ("to saga.commands", "expired")
+            starts = await bus.consume("saga.start", 10)
+            [start] = await starts.receive()
+            await starts.settle([start])
+            assert start.message_id == "to saga.start"
+        finally:
+            await bus.close()
+    await apply(broker.url, TOPOLOGY, management_url=address)
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from pamqp import commands as spec
 from saga.adapters.rabbitmq import RabbitBus
 from saga.adapters.rabbitmq.topology import apply, missing
 from saga.core.definitions_file import definitions_file, password_hash, read_definitions
+from saga.core.difference import difference
 from saga.core.topology import (
     User,
     caller,
     deploy,
-    difference,
     orchestrator,
     participant,
     seen_by_orchestrator,

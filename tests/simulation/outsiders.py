@@ -67,6 +67,10 @@ class Outsiders:
         if unfinished or len(world.store.keys) < len(world.workload.sagas):
             world.after(min(seconds, most), self._round, min(seconds * 1.2, ROUND_SECONDS_MOST))
 
+    def _visit(self, row: Row) -> None:
+        if not row.state.terminal:
+            self._look(row)
+
     def _look(self, row: Row) -> bool:
         """What this saga asks of people; whether some of it has a deadline."""
         world, hurried = self._world, False
@@ -88,7 +92,7 @@ class Outsiders:
         healed = self._world.now > self._world.drawn.heal_after_seconds
         for _ in range(3):  # several people are told
             if self._world.random.random() < (0.9 if healed else self._diligence):
-                self._world.after(self._world.random.random() * 200.0, self._look, row)
+                self._world.after(self._world.random.random() * 200.0, self._visit, row)
 
     # ------------------------------------------------------------------------------------------------------ signals
 

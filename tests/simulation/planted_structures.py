@@ -94,7 +94,7 @@ def whatever_was_seen(original: Any) -> Any:
         seen = given if request is None else replace(given, digest=request.digest)
         found: tuple[AnyEvent, ...] = original(plan, state, seen)
         return tuple(
-            replace(event, digest=given.digest) if type(event).__name__ == "ApprovalDecided" else event  # type: ignore[call-overload, type-var]  # one event of a union
+            replace(event, digest=given.digest) if type(event).__name__ == "ApprovalDecided" else event
             for event in found
         )
 

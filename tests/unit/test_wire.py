@@ -311,6 +311,17 @@ def test_a_dead_letter_says_where_it_died() -> None:
     assert row.sender == "payments"
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"), [("expired", "asks again"), ("delivery_limit", "too often"), ("rejected", "rejected")]
+)
+def test_a_dead_letter_says_why_it_died(reason: str, said: str) -> None:
+    """A command that waited for days is no loss: its saga knows."""
+    first = {"x-first-death-queue": "saga.commands.payments", "x-first-death-reason": reason}
+    command = delivered(wire.command_to_wire(a_command()), queue="saga.dead")
+    row = wire.parked_from_wire(msgspec.structs.replace(command, headers={**command.headers, **first}))
+    assert said in row.detail
+
+
 def test_only_a_vouched_sender_speaks_for_a_service() -> None:
     """Nobody, or another user, is refused."""
     wire.check_sender("payments", frozenset({"payments"}))

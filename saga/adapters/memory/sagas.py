@@ -170,5 +170,5 @@ def matches(record: SagaRecord, where: SagaFilter) -> bool:
     return (
         all(want is None or rows.indexed_text(want) == have for want, have in wanted)
         and (not where.statuses or record.view.status in map(rows.indexed_text, where.statuses))
-        and rows.stored_mapping(where.tags).items() <= record.view.tags.items()
+        and rows.indexed_tags(where.tags).items() <= record.view.tags.items()
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from saga.core.rows import content_digest, indexed_text, stored_mapping, stored_message, stored_text
+from saga.core.rows import content_digest, indexed_tags, indexed_text, stored_mapping, stored_message, stored_text
 from saga.ports import Advance, Batch, NewSaga, ParkedMessage
 
 
@@ -25,7 +25,7 @@ def _advances(advances: Sequence[Advance]) -> list[Sequence[object]]:
         [indexed_text(advance.view.status) for advance in advances],
         [indexed_text(advance.view.wait_kind) for advance in advances],
         [stored_text(advance.view.wait_text) for advance in advances],
-        [json_text(advance.view.tags) for advance in advances],
+        [json_text(indexed_tags(advance.view.tags)) for advance in advances],
         [advance.alarm for advance in advances],
         [None if isinstance(advance.wake_at, msgspec.UnsetType) else advance.wake_at for advance in advances],
         [stored_text(advance.cause) for advance in advances],
@@ -45,7 +45,7 @@ def _starts(starts: Sequence[NewSaga]) -> list[Sequence[object]]:
         [indexed_text(start.view.status) for start in starts],
         [indexed_text(start.view.wait_kind) for start in starts],
         [stored_text(start.view.wait_text) for start in starts],
-        [json_text(start.view.tags) for start in starts],
+        [json_text(indexed_tags(start.view.tags)) for start in starts],
         [start.wake_at for start in starts],
         [stored_text(start.cause) for start in starts],
         [start.data for start in starts],

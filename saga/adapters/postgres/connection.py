@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from saga.core.errors import SchemaMismatch, StoreAway, Unstorable
+from saga.core.errors import BadValue, SchemaMismatch, StoreAway, Unstorable
 from saga.ports import CommitUnknown
 
 _STATEMENTS_FOLDER = Path(__file__).parent / "sql"
@@ -104,9 +104,7 @@ class Connections:
         try:
             await pool  # connects nothing yet; does nothing the second time
             connection = await pool.acquire(timeout=self._timeout_seconds)
-        except (asyncpg.PostgresError, *_LOST_ANSWER) as error:
-            if isinstance(error, ValueError):
-                raise  # the dsn makes no sense: no later time will do
+        except (asyncpg.PostgresError, ValueError, *_LOST_ANSWER) as error:
             raise away(f"no connection for {name}", error) from error
         try:
             return await connection.fetch(sql, *arguments)
@@ -166,8 +164,12 @@ def translated(error: BaseException, name: str) -> Exception:
     return away(f"{name} was refused", error)
 
 
-def away(what: str, error: BaseException) -> StoreAway:
-    """The error for what cannot be done now, with what is known of the cause."""
+def away(what: str, error: BaseException) -> StoreAway | BadValue:
+    """The error for what cannot be done now, with what is known of the cause; no later time will do for an address
+    that makes no sense."""
+    if isinstance(error, ValueError):
+        fix = "postgres://user:password@host:5432/database"
+        return BadValue(f"postgres: the address cannot be used: {reason(error)}. Fix: {fix}", code="SAGA-1004")
     state = (error.sqlstate or "") if isinstance(error, asyncpg.PostgresError) else ""
     text = f"postgres: {what}: {reason(error)}"
     if state.startswith(_LOGIN_REFUSED):

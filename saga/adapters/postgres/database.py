@@ -119,9 +119,7 @@ class PostgresDatabase:
         try:
             await self._pool  # connects nothing yet; does nothing the second time
             return await self._pool.acquire(timeout=self._timeout_seconds)
-        except ValueError:
-            raise  # the dsn makes no sense: no later time will do
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OSError) as error:
             raise away("no connection", error) from error
 
 

@@ -4,7 +4,7 @@ import asyncpg
 import msgspec
 
 from saga.adapters.postgres.arguments import json_text
-from saga.core.rows import cursor_id, first_id_at, indexed_text, is_saga_id, page_limit, started_at
+from saga.core.rows import cursor_id, first_id_at, indexed_tags, indexed_text, is_saga_id, page_limit, started_at
 from saga.ports import HistoryRow, SagaFilter, SagaRow
 
 
@@ -17,7 +17,7 @@ def filtered(sql: str, where: SagaFilter) -> tuple[str, list[object]]:
         ("s.status = any({}::text[])", [indexed_text(status) for status in where.statuses] or None),
         ("s.wait_kind = {}", where.wait_kind and indexed_text(where.wait_kind)),
         ("s.start_key = {}", where.start_key and indexed_text(where.start_key)),
-        ("s.tags @> {}::jsonb", json_text(where.tags) if where.tags else None),
+        ("s.tags @> {}::jsonb", json_text(indexed_tags(where.tags)) if where.tags else None),
         ("s.id >= {}::uuid", where.started_after and first_id_at(where.started_after)),
         ("s.id < {}::uuid", where.started_before and first_id_at(where.started_before)),
         ("s.id < {}::uuid", None if where.before is None else cursor_id(where.before)),

@@ -75,7 +75,7 @@ async def connected(dsn: str, settings: PostgresSettings) -> AsyncIterator[async
     seconds = settings.command_timeout.total_seconds()
     try:
         connection = await asyncpg.connect(dsn, timeout=seconds, command_timeout=seconds)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, OSError) as error:
         raise away("no connection", error) from error
     try:
         yield connection

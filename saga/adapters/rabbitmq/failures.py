@@ -7,6 +7,7 @@ from aiormq.exceptions import (
     AuthenticationError,
     ChannelAccessRefused,
     ChannelNotFoundEntity,
+    InvalidFrameError,
     ProbableAuthenticationError,
 )
 
@@ -21,6 +22,7 @@ _KNOWN: tuple[tuple[type[BaseException], type[Unavailable], str, str], ...] = (
         "Fix: give the user this right; saga topology export lists what it needs",
     ),
     (ProbableAuthenticationError, Unavailable, "SAGA-4003", "Fix: check user, password and vhost of the url"),
+    (InvalidFrameError, Unavailable, "SAGA-4003", "Fix: check that the vhost exists and that the user may use it"),
     (AuthenticationError, Unavailable, "SAGA-4003", "Fix: check user, password and vhost of the url"),
 )
 
@@ -57,4 +59,6 @@ def cancelled_by_caller() -> bool:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, InvalidFrameError):  # the broker closed what was being opened; the library drops its reason
+        return "the broker refused it"
     return ", ".join(str(argument) for argument in error.args) or type(error).__name__

@@ -8,14 +8,11 @@ A queue that exists is left as it is: both ways can be repeated and mixed.
 """
 
 import asyncio
-import base64
+import functools
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
-from urllib.request import Request, urlopen
 
 import aiormq
 from pamqp.common import FieldTable
@@ -23,12 +20,11 @@ from yarl import URL
 
 from saga.adapters.rabbitmq.failures import Translated
 from saga.adapters.rabbitmq.link import RPC_SECONDS, Link, close_quietly
+from saga.adapters.rabbitmq.management import Management, management_address
+from saga.core.checkup import BrokerLook, QueueLook
 from saga.core.definitions_file import QUORUM
 from saga.core.topology import Binding, Exchange, Policy, Queue, Topology
 from saga.ports import MissingQueue, Unavailable
-
-HTTP_SECONDS = 10.0
-NO_API = "SAGA-4013"
 
 
 async def apply(url: str, topology: Topology, *, management_url: str | None = None) -> list[str]:
@@ -38,10 +34,11 @@ async def apply(url: str, topology: Topology, *, management_url: str | None = No
     policies. Users and their rights are never touched: load the definitions file for them. Raises Unavailable when
     the broker cannot be reached or refuses, naming what it refused.
     """
-    vhost = _vhost(url)
+    vhost = vhost_of(url)
     if management_url is not None:
+        management = Management(management_url)
         for policy in topology.policies:  # before the queues: these must never live a moment without
-            await asyncio.to_thread(_put_policy, management_url, vhost, policy)
+            await asyncio.to_thread(management.put_policy, vhost, policy)
     stand_in = () if management_url is not None else topology.policies
     async with _linked(url) as link:
         for exchange in topology.exchanges:
@@ -52,6 +49,12 @@ async def apply(url: str, topology: Topology, *, management_url: str | None = No
         for binding in topology.bindings:
             await _on_own_channel(link, f"bind {binding.queue} to {binding.exchange}", _bind(binding))
     return [policy_command(policy, vhost) for policy in stand_in]
+
+
+async def read(url: str, management_url: str, *, users: bool) -> Topology:
+    """Everything in the vhost of `url`, as the management API tells it. Raises Unavailable."""
+    management = Management(management_address(url, management_url))
+    return await asyncio.to_thread(functools.partial(management.topology, vhost_of(url), users=users))
 
 
 async def missing(url: str, topology: Topology) -> list[str]:
@@ -65,6 +68,18 @@ async def missing(url: str, topology: Topology) -> list[str]:
             *((f"queue {queue.name}", _queue_check(queue)) for queue in topology.queues),
         ]
         return [place for place, check in places if not await _found(link, place, check)]
+
+
+async def look(url: str, topology: Topology) -> BrokerLook:
+    """What of the topology is there, and how its queues stand. Any user may ask. Raises Unavailable."""
+    async with _linked(url) as link:
+        queues: dict[str, QueueLook] = {}
+        places = [
+            *((f"exchange {exchange.name}", _exchange_check(exchange)) for exchange in topology.exchanges),
+            *((f"queue {queue.name}", _queue_look(queue, queues)) for queue in topology.queues),
+        ]
+        missing = [place for place, check in places if not await _found(link, place, check)]
+    return BrokerLook(tuple(missing), queues)
 
 
 async def declare_results(link: Link, queue: str, routing_key: str, exchange: str, expires_ms: int) -> None:
@@ -102,7 +117,10 @@ _Action = Callable[[aiormq.Channel], Awaitable[object]]
 
 @asynccontextmanager
 async def _linked(url: str) -> AsyncIterator[Link]:
-    link = await Link.open(url, name="saga topology")
+    try:
+        link = await Link.open(url, name="saga topology")
+    except ValueError as error:
+        raise Unavailable(str(error)) from None
     try:
         yield link
     finally:
@@ -139,6 +157,14 @@ def _queue_check(queue: Queue) -> _Action:
     return lambda channel: channel.queue_declare(queue.name, passive=True)
 
 
+def _queue_look(queue: Queue, into: dict[str, QueueLook]) -> _Action:
+    async def check(channel: aiormq.Channel) -> None:
+        found = await channel.queue_declare(queue.name, passive=True)
+        into[queue.name] = QueueLook(found.message_count or 0, found.consumer_count or 0)
+
+    return check
+
+
 def _exchange_declaration(exchange: Exchange) -> _Action:
     return lambda channel: channel.exchange_declare(exchange.name, exchange_type=exchange.type, durable=True)
 
@@ -152,41 +178,6 @@ def _bind(binding: Binding) -> _Action:
     return lambda channel: channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
 
 
-# ------------------------------------------------------------------------------------------------------- management
-
-
-def _put_policy(management_url: str, vhost: str, policy: Policy) -> None:
-    """Blocking. Raises Unavailable."""
-    parts = urlsplit(management_url)
-    place = f"{parts.scheme}://{parts.hostname}:{parts.port or 15672}"
-    if parts.scheme not in {"http", "https"}:
-        raise Unavailable(f"{place} is no http address. Fix: http://user:password@host:15672", code=NO_API)
-    login = base64.b64encode(f"{parts.username or 'guest'}:{parts.password or 'guest'}".encode()).decode()
-    request = Request(  # noqa: S310 - the scheme was checked
-        f"{place}/api/policies/{quote(vhost, safe='')}/{quote(policy.name, safe='')}",
-        method="PUT",
-        headers={"Authorization": f"Basic {login}", "Content-Type": "application/json"},
-        data=json.dumps(
-            {
-                "pattern": policy.pattern,
-                "definition": policy.definition,
-                "priority": policy.priority,
-                "apply-to": "queues",
-            }
-        ).encode(),
-    )
-    try:
-        with urlopen(request, timeout=HTTP_SECONDS):  # noqa: S310 - the scheme was checked
-            pass
-    except HTTPError as error:
-        with error:
-            said = error.read(1_000).decode(errors="replace")
-        raise Unavailable(
-            f"{place}: could not set the policy {policy.name}: {error.code} {said}", code=NO_API
-        ) from error
-    except (URLError, TimeoutError) as error:
-        raise Unavailable(f"{place}: could not set the policy {policy.name}: {error}", code=NO_API) from error
-
-
-def _vhost(url: str) -> str:
+def vhost_of(url: str) -> str:
+    """The vhost an address names."""
     return URL(url).path.removeprefix("/").replace("%2F", "/") or "/"

@@ -91,7 +91,7 @@ def _conditions(where: SagaFilter) -> tuple[list[str], list[object]]:
     ]
     given += [
         ("exists (select 1 from json_each(s.tags) t where t.key = ? and t.value = ?)", tag)
-        for tag in rows.stored_mapping(where.tags).items()
+        for tag in rows.indexed_tags(where.tags).items()
     ]
     wanted = [(text, values) for text, values in given if values]
     return [text for text, _ in wanted], [value for _, values in wanted for value in values]

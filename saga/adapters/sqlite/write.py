@@ -9,7 +9,7 @@ import msgspec
 from saga.adapters.sqlite.connection import microseconds, moment
 from saga.adapters.sqlite.parked import json_text, park
 from saga.core.errors import DefinitionConflict
-from saga.core.rows import indexed_text, page_limit, stored_message, stored_text
+from saga.core.rows import indexed_tags, indexed_text, page_limit, stored_message, stored_text
 from saga.core.state import View
 from saga.ports import Advance, Batch, Due, NewSaga, StoredDefinition
 
@@ -104,5 +104,5 @@ def _columns(view: View) -> tuple[str, str, str, str]:
         indexed_text(view.status),
         indexed_text(view.wait_kind),
         stored_text(view.wait_text),
-        json_text(view.tags),
+        json_text(indexed_tags(view.tags)),
     )

@@ -7,16 +7,18 @@ docs/reference/errors are written from here.
 
 from typing import Final
 
+from saga.core.codes.answers import DELIVERIES, STEPS
 from saga.core.codes.command_line import COMMAND_LINE
 from saga.core.codes.exits import Exit
 from saga.core.codes.failures import FAILURES
+from saga.core.codes.messages import MESSAGES
+from saga.core.codes.said import SAID
 from saga.core.codes.shape import Code
-from saga.core.codes.words import WORDS
 
-CODES: Final = {each.number: each for each in (*COMMAND_LINE, *FAILURES, *WORDS)}
+CODES: Final = {each.number: each for each in (*COMMAND_LINE, *FAILURES, *MESSAGES, *DELIVERIES, *STEPS, *SAID)}
 """By number."""
 
-_BY_WORD: Final = {each.word: each for each in WORDS}
+_BY_WORD: Final = {each.word: each for each in CODES.values() if each.word}
 
 
 def code_of(name: str) -> Code | None:

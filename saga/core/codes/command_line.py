@@ -42,8 +42,8 @@ COMMAND_LINE: Final = (
     ),
     Code(
         "SAGA-1005",
-        "a file cannot be read",
-        "A file that the command line names is missing or may not be read.",
+        "a file cannot be read or written",
+        "A file that the command line names is missing, or may not be read or written.",
         "correct the path; paths are relative to the current folder",
         Exit.USAGE,
     ),
@@ -104,6 +104,14 @@ COMMAND_LINE: Final = (
         "an answer is needed, and nobody can be asked",
         "The command asks before it does what cannot be taken back, and its input is no terminal.",
         "--yes, once you are sure",
+        Exit.USAGE,
+    ),
+    Code(
+        "SAGA-1015",
+        "nothing is installed that sends live spans",
+        "SAGA_OTLP names a tracing backend. The spans of an orchestrator need nothing else; those of a participant are "
+        "live, and the exporter of OpenTelemetry sends them, which is an extra.",
+        "pip install 'saga-engine[otlp]', or leave SAGA_OTLP out for this process",
         Exit.USAGE,
     ),
 )

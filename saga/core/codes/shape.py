@@ -25,6 +25,6 @@ class Code(msgspec.Struct, frozen=True):
         return f"docs/reference/errors/{self.number}.md"
 
 
-def of_word(number: int, word: str, title: str, *, why: str, fix: str, exit_code: Exit = Exit.CONFLICT) -> Code:
-    """The code of a word that engine and participants write."""
+def worded(number: int, word: str, title: str, *, why: str, fix: str, exit_code: Exit = Exit.CONFLICT) -> Code:
+    """An entry that the wire, the histories and the parked messages spell as a word."""
     return Code(f"SAGA-{number}", title, why, fix, exit_code, word)

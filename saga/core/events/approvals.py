@@ -24,15 +24,21 @@ class ApprovalRequested(Event, frozen=True, kw_only=True, tag="ApprovalRequested
     number: int
     """Of the requests at this path, from 1."""
     subject: msgspec.Raw
+    """What is to be decided on."""
     digest: str
     """Hex SHA-256 of the subject."""
     roles: tuple[str, ...]
+    """Who may decide: anybody with one of them."""
     quorum: int = 1
+    """How many people must approve."""
     summary: str = ""
+    """What it is about, for people."""
     requester: str | None = None
     """Who may not decide, where the definition says so."""
     expires_at: datetime | None = None
+    """When the time to decide is up."""
     remind_at: datetime | None = None
+    """When those who may decide are told again."""
 
 
 class ApprovalWaived(Event, frozen=True, kw_only=True, tag="ApprovalWaived", omit_defaults=True):
@@ -40,6 +46,7 @@ class ApprovalWaived(Event, frozen=True, kw_only=True, tag="ApprovalWaived", omi
 
     path: str
     subject: msgspec.Raw
+    """What is to be decided on."""
 
 
 class ApprovalDecided(Event, frozen=True, kw_only=True, tag="ApprovalDecided", omit_defaults=True):
@@ -47,8 +54,11 @@ class ApprovalDecided(Event, frozen=True, kw_only=True, tag="ApprovalDecided", o
 
     path: str
     number: int
+    """Of the request."""
     choice: Choice
+    """`approve` or `reject`."""
     approver: str
+    """Who decided."""
     by: str
     """Who vouches for the approver: a broker user, or `operator`."""
     digest: str
@@ -63,9 +73,13 @@ class ApprovalDecided(Event, frozen=True, kw_only=True, tag="ApprovalDecided", o
 
 
 class ApprovalClosed(Event, frozen=True, kw_only=True, tag="ApprovalClosed", omit_defaults=True):
+    """The request is decided, or its time is up."""
+
     path: str
     number: int
+    """Of the request."""
     how: Closed
+    """`approved`, `rejected` or `expired`."""
 
 
 class ApprovalEscalated(Event, frozen=True, kw_only=True, tag="ApprovalEscalated", omit_defaults=True):
@@ -73,14 +87,21 @@ class ApprovalEscalated(Event, frozen=True, kw_only=True, tag="ApprovalEscalated
 
     path: str
     number: int
+    """Of the request."""
     roles: tuple[str, ...]
+    """Who may decide from here on."""
     expires_at: datetime
+    """When their time is up."""
 
 
 class ApprovalReminded(Event, frozen=True, kw_only=True, tag="ApprovalReminded", omit_defaults=True):
+    """Nobody decided yet: those who may are to be told again."""
+
     path: str
     number: int
+    """Of the request."""
     next_at: datetime
+    """When they are told again."""
 
 
 class PermitUsed(Event, frozen=True, kw_only=True, tag="PermitUsed", omit_defaults=True):
@@ -88,6 +109,9 @@ class PermitUsed(Event, frozen=True, kw_only=True, tag="PermitUsed", omit_defaul
 
     path: str
     number: int
+    """Of the request."""
     step: str
+    """The step that is sent."""
     execution: int
     digest: str
+    """Hex SHA-256 of what was approved, and is sent."""

@@ -31,7 +31,9 @@ class BranchChosen(Event, frozen=True, kw_only=True, tag="BranchChosen", omit_de
 
     path: str
     branch: str
+    """The one that won."""
     others: tuple[str, ...]
+    """The branches that are given up and undone."""
 
 
 class MapStarted(Event, frozen=True, kw_only=True, tag="MapStarted", omit_defaults=True):
@@ -39,6 +41,7 @@ class MapStarted(Event, frozen=True, kw_only=True, tag="MapStarted", omit_defaul
 
     path: str
     items: tuple[msgspec.Raw, ...]
+    """In the order of the list."""
 
 
 class LoopTurned(Event, frozen=True, kw_only=True, tag="LoopTurned", omit_defaults=True):

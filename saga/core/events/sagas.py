@@ -9,6 +9,8 @@ from saga.core.messages import Kind
 
 
 class SagaStarted(Event, frozen=True, kw_only=True, tag="SagaStarted", omit_defaults=True):
+    """A start was accepted: what is to be done, for whom, and by which definition."""
+
     saga: str
     name: str
     start_key: str
@@ -41,6 +43,8 @@ class CompensationStarted(Event, frozen=True, kw_only=True, tag="CompensationSta
 
 
 class CancelRequested(Event, frozen=True, kw_only=True, tag="CancelRequested", omit_defaults=True):
+    """Somebody wants the saga undone; the first such wish counts."""
+
     request: str
     by: str
     reason: str
@@ -54,16 +58,22 @@ class DeadlinePassed(Event, frozen=True, kw_only=True, tag="DeadlinePassed", omi
 
 
 class SagaPaused(Event, frozen=True, kw_only=True, tag="SagaPaused", omit_defaults=True):
+    """From here nothing is issued, and deadlines stand still."""
+
     actor: str
     reason: str
 
 
 class SagaResumed(Event, frozen=True, kw_only=True, tag="SagaResumed", omit_defaults=True):
+    """The pause is over: open deadlines moved by its length."""
+
     actor: str
     reason: str
 
 
 class SagaCompleted(Event, frozen=True, kw_only=True, tag="SagaCompleted", omit_defaults=True):
+    """Every step is done."""
+
     output: msgspec.Raw
 
 
@@ -72,6 +82,8 @@ class SagaCompensated(Event, frozen=True, kw_only=True, tag="SagaCompensated", o
 
 
 class SagaAbandoned(Event, frozen=True, kw_only=True, tag="SagaAbandoned", omit_defaults=True):
+    """An operator closed the saga as it was: nothing more is done or undone."""
+
     actor: str
     reason: str
     unresolved: tuple[str, ...] = ()

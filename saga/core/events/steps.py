@@ -79,6 +79,8 @@ class DispatchConfirmed(Event, frozen=True, kw_only=True, tag="DispatchConfirmed
 
 
 class StepSucceeded(Event, frozen=True, kw_only=True, tag="StepSucceeded", omit_defaults=True):
+    """The step is done; `reply` is what later steps read."""
+
     path: str
     execution: int
     reply: msgspec.Raw
@@ -113,6 +115,8 @@ class StepExhausted(Event, frozen=True, kw_only=True, tag="StepExhausted", omit_
 
 
 class CompensationSucceeded(Event, frozen=True, kw_only=True, tag="CompensationSucceeded", omit_defaults=True):
+    """The step is undone, or there was nothing to undo (effect `none`)."""
+
     path: str
     execution: int
     effect: ReplyEffect = ReplyEffect.APPLIED

@@ -26,24 +26,34 @@ class WaitEnd(StrEnum):
 
 
 class WaitStarted(Event, frozen=True, kw_only=True, tag="WaitStarted", omit_defaults=True):
+    """A wait began: for a time, for a signal, or for the end of a scope."""
+
     path: str
     waits_for: WaitFor
+    """`time`, `signal` or `scope`."""
     until: datetime | None = None
     """By the store's clock; a pause of the saga moves it."""
     signal: str = ""
+    """Its name, of a wait for a signal."""
 
 
 class WaitEnded(Event, frozen=True, kw_only=True, tag="WaitEnded", omit_defaults=True):
+    """It is over: its time is up, or the scope is through."""
+
     path: str
     how: WaitEnd
+    """`elapsed`, or `done` when what it was for came first."""
 
 
 class SignalReceived(Event, frozen=True, kw_only=True, tag="SignalReceived", omit_defaults=True):
     """A signal, kept until a wait consumes it. Each id is recorded once."""
 
     signal: str
+    """Its name."""
     message_id: str
+    """The sender's: the same again is not recorded."""
     body: msgspec.Raw
+    """As it was sent."""
     by: str | None = None
     actor: str | None = None
 
@@ -53,3 +63,4 @@ class SignalConsumed(Event, frozen=True, kw_only=True, tag="SignalConsumed", omi
 
     path: str
     message_id: str
+    """Of the signal."""

@@ -116,7 +116,7 @@ class Orchestrator:
                 await step()
             except (Unavailable, SchemaMismatch) as error:
                 self.health.store = str(error)
-                log.warning("the store cannot be used; waiting", extra={"reason": str(error)})
+                log.warning("the store cannot be used; waiting", extra={"code": error.code, "reason": str(error)})
                 await pause.longer()
             else:
                 await pause.usual()

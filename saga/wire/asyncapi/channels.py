@@ -5,6 +5,7 @@ from typing import Final
 
 from saga.contract import Contract
 from saga.core import topology
+from saga.core.lifecycle import Moment
 from saga.core.messages import Outcome
 from saga.wire import names
 from saga.wire.asyncapi import messages
@@ -12,7 +13,7 @@ from saga.wire.asyncapi.parts import JSON, component_messages, to_channel, to_me
 
 BINDING: Final = "0.3.0"
 RESULTS: Final = "results"
-MOMENTS: Final = ("started", "waiting", "parked", "compensating", "ended")
+EVENTS: Final = "events"
 QUORUM: Final = {"x-queue-type": "quorum"}
 
 
@@ -44,7 +45,7 @@ def queue_of(service: str, commands: Sequence[str]) -> JSON:
         "x-rabbitmq": {
             "arguments": QUORUM,
             "bindings": [{"exchange": names.EXCHANGE_COMMANDS, "routing-key": f"{service}.#"}],
-            "policy": topology.DEAD_LETTERED,
+            "policy": topology.COMMANDS_DEAD_LETTERED,
             "dead-letter-queue": names.QUEUE_DEAD,
         },
     }
@@ -91,11 +92,13 @@ def of_callers(sagas: Sequence[str], signals: Mapping[str, Sequence[str]]) -> JS
         "bindings": _routed(names.EXCHANGE_RESULTS),
         "x-rabbitmq": {"bound-to": [f"{names.EXCHANGE_RESULTS}.{{user}}.{{client}}"]},
     }
-    found["events"] = {
+    found[EVENTS] = {
         "address": "{saga}.{moment}",
-        "title": "what became of sagas; reserved",
-        "parameters": {"saga": {"description": "Name of the definition."}, "moment": {"enum": list(MOMENTS)}},
+        "title": "what became of sagas",
+        "parameters": {"saga": {"description": "Name of the definition."}, "moment": {"enum": list(Moment)}},
+        "messages": component_messages(messages.LIFECYCLE),
         "bindings": _routed(names.EXCHANGE_EVENTS),
+        "x-rabbitmq": {"bound-to": [f"{names.EXCHANGE_EVENTS}.{{user}}.{{queue}}"]},
     }
     found["parking"] = {
         "address": "{queue}",
@@ -145,6 +148,13 @@ def caller_operations(sagas: Sequence[str], signals: Mapping[str, Sequence[str]]
             found[message] = _received(signals_name(saga), message, heard)
     found[names.VERB_CANCEL] = _received(names.VERB_CANCEL, messages.CANCEL, heard)
     found[names.VERB_DECIDE] = _received(names.VERB_DECIDE, messages.DECIDE, heard)
+    found["lifecycle"] = {
+        "action": "send",
+        "title": "telling what became of a saga, at least once",
+        "channel": to_channel(EVENTS),
+        "messages": [to_message(EVENTS, messages.LIFECYCLE)],
+        "bindings": {"amqp": {"mandatory": False, "deliveryMode": 2, "bindingVersion": BINDING}},
+    }
     found["parked"] = {
         "action": "receive",
         "channel": to_channel("parking"),

@@ -12,6 +12,7 @@ from saga.core.children import SERVICE
 from saga.core.errors import SagaError
 from saga.wire.asyncapi import channels, messages
 from saga.wire.asyncapi.parts import JSON, pointer, to_channel, to_message
+from saga.wire.lifecycle import LifecycleBody
 
 ASYNCAPI = "3.1.0"
 SERVER = {
@@ -63,7 +64,7 @@ def asyncapi_document(
     usages = _usages(commands, definitions)
     schemas = messages.schemas(_types(usages, definitions))
     found: JSON = {**_command_messages(usages, schemas), **_caller_messages(definitions, schemas)}
-    found |= messages.shared()
+    found |= messages.shared(schemas)
     sagas = [one.definition.name for one in definitions]
     signals = {one.definition.name: _signals(one.definition) for one in definitions}
     return {
@@ -132,6 +133,7 @@ def _types(usages: Sequence[Usage], definitions: Sequence[Described]) -> Iterato
         yield from (usage.command, usage.contract.reply, *usage.contract.failures)
     for one in definitions:
         yield from (one.input, one.output)
+    yield LifecycleBody
 
 
 def _command_messages(usages: Sequence[Usage], schemas: messages.Schemas) -> JSON:

@@ -11,6 +11,7 @@ from saga.core.messages import Choice, Outcome, RefusedCode, ReplyEffect
 from saga.wire import names
 from saga.wire.asyncapi.parts import JSON, ref
 from saga.wire.headers import KEY, Header, Message, Need, headers_of
+from saga.wire.lifecycle import LifecycleBody
 
 RETRY: Final = "saga.retry"
 REFUSED: Final = "saga.refused"
@@ -18,6 +19,7 @@ ACCEPTED: Final = names.result_type("accepted")
 REFUSED_RESULT: Final = names.result_type("refused")
 CANCEL: Final = names.TYPE_CANCEL
 DECIDE: Final = names.TYPE_DECIDE
+LIFECYCLE: Final = names.TYPE_LIFECYCLE
 PARKED: Final = "saga.parked"
 BINDING: Final = "0.3.0"
 SAGA_ID: Final = {"type": "string", "format": "uuid", "description": "The saga's id."}
@@ -92,7 +94,7 @@ def failure(contract: Contract, kind: type[Failure], schemas: Schemas) -> JSON:
     return _answer(name, schemas.of[kind], Outcome.FAILED, _doc(kind), {"const": kind.__name__})
 
 
-def shared() -> JSON:
+def shared(schemas: Schemas) -> JSON:
     """The messages that are the same for every command and every saga."""
     accepted = {"type": "object", "properties": SAGA_AND_EXISTING, "required": ["saga"]}
     refused = {"type": "object", "properties": CODE_AND_REASON, "required": ["code"]}
@@ -106,6 +108,13 @@ def shared() -> JSON:
         REFUSED_RESULT: _message(REFUSED_RESULT, refused, Message.RESULT, "It does not count, and why."),
         CANCEL: _said(_message(CANCEL, reason, Message.CONTROL, "Undo what a saga did and end it.")),
         DECIDE: _said(_message(DECIDE, decision, Message.CONTROL, "Approve or reject, through a gateway.")),
+        LIFECYCLE: {
+            **_message(LIFECYCLE, schemas.of[LifecycleBody], Message.LIFECYCLE, _doc(LifecycleBody)),
+            "x-amqp-properties": _properties(
+                message_id={"type": "string", "description": "<saga>:<version>, with :<moment> for further ones."},
+                correlation_id=SAGA_ID,
+            ),
+        },
         PARKED: {
             "name": PARKED,
             "summary": "A message as it arrived, with the reason it could not be used.",

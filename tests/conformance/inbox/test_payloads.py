@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from saga.contract import Command
+from saga.core.limits import BODY_BYTES_MAX
 from saga.core.messages import ReplyEffect
 from saga.participant import purge
 from tests.conformance.inbox.bank import (
@@ -21,10 +22,19 @@ from tests.conformance.inbox.cases import (
 )
 
 
+async def test_the_largest_reply_is_given(bank: Bank) -> None:
+    """Exactly what a message may hold."""
+    action = asked(Pay(amount=1))
+    bank.world.reply = Done(receipt="x" * (BODY_BYTES_MAX - len(msgspec.json.encode(Done(receipt="")))))
+    reply = await bank.ask(action)
+    assert (said(reply), len(reply.body)) == (("ok", "", "applied"), BODY_BYTES_MAX)
+    assert await bank.effects(action) == 1
+
+
 async def test_a_reply_that_is_too_large_rolls_the_effect_back(bank: Bank) -> None:
     """Its size is checked before the commit, so nothing happened that cannot be told."""
     action = asked(Pay(amount=1))
-    bank.world.reply = Done(receipt="x" * 300_000)
+    bank.world.reply = Done(receipt="x" * (BODY_BYTES_MAX - len(msgspec.json.encode(Done(receipt=""))) + 1))
     assert said(await bank.ask(action)) == ("refused", "too-large", "none")
     assert (await bank.effects(action), await bank.status(action)) == (0, None)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from saga.core.rows import first_id_at, started_at
+from saga.core.rows import INDEXED_BYTES_MAX, first_id_at, started_at
 from saga.ports import Batch, SagaFilter, SagaRow, Store
 from tests.conformance.store.places import (
     FUTURE,
@@ -97,6 +97,16 @@ async def test_a_filter_may_hold_any_text(store: Store, text: str) -> None:
     ):
         [row] = await store.sagas(where)
         assert (row.saga, row.status, row.wait_text) == (start.saga, stored(text), stored(text))
+
+
+async def test_a_long_tag_is_found_by_its_whole_text(store: Store) -> None:
+    """It is kept short, and a search is shortened alike; one that differs at its end is another."""
+    long = "ü" * 2_000
+    start = new_saga(view=view(customer=long))
+    await store.commit(Batch(starts=[start, new_saga(view=view(customer=long + "x"))]))
+    [row] = await store.sagas(SagaFilter(tags={"customer": long}))
+    assert row.saga == start.saga
+    assert len(row.tags["customer"].encode()) <= INDEXED_BYTES_MAX
 
 
 async def test_a_list_is_read_page_by_page(store: Store) -> None:

@@ -67,7 +67,7 @@ class People:
                 self._decided(world, row, event)
             case e.ApprovalEscalated():
                 asked = self.asked[event.path]
-                self._due(world, row, asked.at, asked.expires_at, event.at, f"{event.path} is escalated")
+                self._due(world, row, (asked.at, asked.expires_at, event.at), f"{event.path} is escalated")
                 asked.at, asked.roles, asked.expires_at = event.at, set(event.roles), event.expires_at
             case e.ApprovalClosed():
                 self._closed(world, row, event)
@@ -105,7 +105,7 @@ class People:
         if event.how == "approved" and len(asked.people) < asked.quorum:
             raise Violation("S16", f"{event.path} is approved by {len(asked.people)} of {asked.quorum}")
         if event.how == "expired":
-            self._due(world, row, asked.at, asked.expires_at, event.at, f"{event.path} expired")
+            self._due(world, row, (asked.at, asked.expires_at, event.at), f"{event.path} expired")
         asked.closed = str(event.how)
 
     def _sent(self, event: e.CommandIssued, shadow: Shadow) -> None:
@@ -126,7 +126,7 @@ class People:
                 self.waits[event.path] = (event.at, event.until)
             case e.WaitEnded(how=e.WaitEnd.ELAPSED):
                 since, until = self.waits.get(event.path, (event.at, event.at))
-                self._due(world, row, since, until, event.at, f"the wait {event.path} ended")
+                self._due(world, row, (since, until, event.at), f"the wait {event.path} ended")
             case e.SignalReceived():
                 if event.message_id in self.signals:
                     raise Violation("S16", f"the signal {event.message_id} was recorded twice")
@@ -141,7 +141,8 @@ class People:
             case _:
                 pass
 
-    def _due(self, world: "World", row: Row, since: datetime, until: datetime | None, now: datetime, what: str) -> None:
+    def _due(self, world: "World", row: Row, clock: tuple[datetime, datetime | None, datetime], what: str) -> None:
+        since, until, now = clock
         if until is None:
             raise Violation("S17", f"{what}, but it had no end")
         if world.drawn.skew_seconds:

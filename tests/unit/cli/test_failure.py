@@ -1,5 +1,10 @@
 """How an error is told: to people, to programs, and with which exit code."""
 
+import os
+import pty
+import subprocess
+import sys
+
 import click
 import msgspec
 import pytest
@@ -86,3 +91,19 @@ def test_an_error_in_json_is_one_object(saga: Type) -> None:
     assert (found["code"], found["exit_code"]) == ("SAGA-1004", done.code)
     assert {"message", "why", "fix", "page"} <= found.keys()
     assert msgspec.json.decode(saga("list", "--limit", "0", "-o", "json").err)["code"] == "SAGA-1001"
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colour_is_for_a_terminal_that_wants_it(no_color: str, coloured: bool) -> None:
+    """A real process on a pseudo-terminal; NO_COLOR is obeyed. Pipes never get any."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "saga.cli", "errors", "SAGA-0000"]
+    try:
+        done = subprocess.run(command, env={**os.environ, "NO_COLOR": no_color}, stderr=theirs, timeout=60, check=False)
+        said = os.read(ours, 10_000).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 3
+    assert "SAGA-3006" in said
+    assert ("\033[" in said) is coloured

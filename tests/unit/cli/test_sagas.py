@@ -85,3 +85,11 @@ def test_migrating_twice(saga: Type) -> None:
     assert "applied 0001" in saga("db", "migrate").out
     assert "nothing to do" in saga("db", "migrate").out
     assert saga("db", "status").code == 0
+
+
+def test_abandon_asks_nobody_off_a_terminal(saga: Type, started: str) -> None:
+    """Without --yes nothing happens, also where an answer could be read."""
+    done = saga("abandon", started, "--reason", "r")
+    assert done.code == 2
+    assert "SAGA-1014" in done.err
+    assert saga("show", started, "-o", "json").json()["status"] == "running"

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from saga.core.definitions_file import definitions_file, password_hash, read_definitions
-from saga.core.topology import Topology, caller, deploy, difference, orchestrator, participant, wanted_topology
+from saga.core.difference import difference
+from saga.core.topology import Topology, caller, deploy, orchestrator, participant, wanted_topology
 
 USERS = (participant("payments"), caller("shop", starts=["order"]), orchestrator(), deploy())
 TOPOLOGY = wanted_topology(["payments"], USERS)

@@ -1,19 +1,22 @@
 """The wanted topology follows the wire contract; differences to a broker are named one by one."""
 
 import re
+from datetime import timedelta
 
 import msgspec
 import pytest
 
+from saga.core.bounds import ACTION_EXPIRES_AFTER
+from saga.core.difference import difference
 from saga.core.topology import (
     Binding,
     Exchange,
     Policy,
     Queue,
     Topology,
+    User,
     caller,
     command_queue,
-    difference,
     orchestrator,
     participant,
     result_key,
@@ -50,6 +53,18 @@ def test_every_queue_has_exactly_one_policy_with_a_delivery_limit() -> None:
         kept = queue.name in {"saga.dead", "saga.parking"}
         assert ("dead-letter-exchange" in policy.definition) is not kept
         assert int(policy.definition["delivery-limit"]) >= 100
+
+
+def test_a_command_waits_for_less_than_the_margin_of_its_key() -> None:
+    """An undo carries no expiry: delivered later than that, it could meet a participant that has forgotten the action.
+    Nothing else is ever too old."""
+    for queue in TOPOLOGY.queues:
+        [policy] = [policy for policy in TOPOLOGY.policies if re.search(policy.pattern, queue.name)]
+        if not queue.name.startswith("saga.commands."):
+            assert "message-ttl" not in policy.definition
+            continue
+        spare = ACTION_EXPIRES_AFTER - timedelta(milliseconds=int(policy.definition["message-ttl"]))
+        assert timedelta(minutes=30) < spare < timedelta(days=1)
 
 
 def test_readiness_asks_for_what_a_role_needs() -> None:
@@ -95,9 +110,54 @@ def test_equal_topologies_have_no_difference() -> None:
         queues=(*TOPOLOGY.queues[::-1], Queue("foreign")),
         bindings=(*TOPOLOGY.bindings[::-1], Binding("", "saga.start", "saga.start"), Binding("x", "foreign", "#")),
         policies=TOPOLOGY.policies[::-1],
-        users=(orchestrator("other"), *TOPOLOGY.users),
+        users=(User("grafana", read="^metrics$"), *TOPOLOGY.users),
     )
     assert difference(TOPOLOGY, shuffled) == ()
+
+
+def test_what_nobody_wants_is_named() -> None:
+    """Queues, exchanges, policies and users that meddle with what is ours; what its owner makes is its own."""
+    actual = msgspec.structs.replace(
+        TOPOLOGY,
+        exchanges=(*TOPOLOGY.exchanges, Exchange("saga.old"), Exchange("amq.topic")),
+        queues=(
+            *TOPOLOGY.queues,
+            Queue("saga.commands.gone"),
+            Queue("saga.results.shop.till"),
+            Queue("saga.events.x.y"),
+        ),
+        policies=(*TOPOLOGY.policies, Policy("all", ".*", {"max-length": 5}, 10), Policy("theirs", "^theirs", {})),
+        users=(*TOPOLOGY.users, orchestrator("other"), User("odd", write="("), User("metrics", read="^metrics$")),
+    )
+    found = difference(TOPOLOGY, actual)
+    assert {str(one) for one in found} == {
+        "extra: exchange saga.old",
+        "extra: queue saga.commands.gone",
+        "extra: policy all",
+        "extra: user other",
+        "extra: user odd",
+    }
+    details = {one.what: one.detail for one in found}
+    assert "priority 10: may rule saga.start, saga.replies, saga.signals and" in details["policy all"]
+    assert details["user odd"] == "may write ("
+    without = msgspec.structs.replace(TOPOLOGY, users=())
+    assert [one for one in difference(without, actual) if "user" in one.what] == []
+
+
+def test_a_difference_says_what_is_wanted_and_what_is_there() -> None:
+    """Field by field; another spelling of nothing is no difference."""
+    user, *others = TOPOLOGY.users
+    changed = msgspec.structs.replace(user, write=".*", configure="", topics=user.topics[:1], tags=("administrator",))
+    actual = msgspec.structs.replace(
+        TOPOLOGY,
+        queues=(Queue("saga.start", "classic"), *TOPOLOGY.queues[1:]),
+        users=(changed, *others),
+    )
+    queue, rights = difference(TOPOLOGY, actual)
+    assert (str(queue), queue.detail) == ("differs: queue saga.start", "type: wanted quorum, is classic")
+    assert "configure" not in rights.detail
+    assert "; topics: wanted saga.parking (write ^saga" in rights.detail
+    assert rights.detail.endswith("; tags: wanted nothing, is administrator")
 
 
 def test_each_difference_is_named() -> None:
@@ -117,6 +177,7 @@ def test_each_difference_is_named() -> None:
         "missing: queue saga.start",
         "missing: binding saga.start -> saga.start under '#'",
         "extra: binding saga.commands -> saga.commands.shipping under 'payments.#'",
-        "differs: policy saga",
+        "differs: policy saga-commands",
         "differs: user payments",
+        *(f"missing: user {user.name}" for user in TOPOLOGY.users[1:]),
     }

@@ -2,10 +2,12 @@
 
 import msgspec
 
-from saga.core.inputs import Pause
-from saga.core.messages import Outcome
+from saga import wire
+from saga.core.inputs import Abandon, Pause
+from saga.core.messages import Outcome, ReplyEffect
 from saga.engine.lookup import describe
 from saga.engine.operate import operate
+from tests.builders import reply
 from tests.unit.engine.rig import Rig
 
 
@@ -59,3 +61,36 @@ async def test_the_output_and_the_pause_are_shown(rig: Rig) -> None:
     assert paused.paused
     await process.hop(await rig.reply(await rig.command()))
     assert msgspec.json.decode(msgspec.json.encode(paused))["waits"][0]["kind"] == "paused"
+
+
+async def test_a_wait_repeats_what_the_participant_said(rig: Rig) -> None:
+    """The word and its own words: what to mend stands in them."""
+    process = await rig.process()
+    await process.hop(await rig.start())
+    said = {"code": "unknown-command", "message": "this one has no handler for it"}
+    await process.hop(await rig.reply(await rig.command(), Outcome.REFUSED, **said))
+    detail = await describe(rig.store, rig.clock, (await rig.row()).saga)
+    assert detail is not None
+    [wait] = detail.waits
+    assert (wait.kind, wait.code) == ("timer", "unknown-command")
+    assert "attempt 2 follows after unknown-command: this one has no handler for it" in wait.text
+
+
+async def test_an_answer_nobody_believed_is_shown_with_its_saga(rig: Rig) -> None:
+    """Else the saga would seem to wait for nothing. Once it has ended, nobody asks any more."""
+    process = await rig.process()
+    await process.hop(await rig.start())
+    command = await rig.command()
+    answer = wire.reply_to_wire(reply(command, Outcome.OK, effect=ReplyEffect.APPLIED))
+    for _ in range(2):
+        await process.hop(*await rig.arrive("saga.replies", answer, sender="guest"))
+    saga = (await rig.row()).saga
+    detail = await describe(rig.store, rig.clock, saga)
+    assert detail is not None
+    [note] = detail.parked_messages
+    assert note.reason == "forged-sender"
+    assert "this came from guest" in note.detail
+    await operate(rig.store, rig.clock, saga, Abandon(now=rig.clock.now(), actor="ada", reason="r"))
+    detail = await describe(rig.store, rig.clock, saga)
+    assert detail is not None
+    assert detail.parked_messages == ()

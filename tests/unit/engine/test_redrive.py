@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from saga import wire
+from saga.core.bounds import ACTION_EXPIRES_AFTER
+from saga.core.messages import CommandMessage
 from saga.engine.redrive import NoWayBack, Redriving, redrive, way_back
 from saga.ports import Batch, Bus, CommitUnknown, Outgoing, ParkedAction, ParkedFilter, ParkedRow, Sent, Unavailable
 from tests.conformance.store.places import changed
@@ -199,6 +201,44 @@ async def test_what_has_no_way_back_says_so(rig: Rig) -> None:
         row = changed(reply, message=changed(reply.message, **changes))
         with pytest.raises(NoWayBack, match=said):
             await redrive(rig.store, reached(rig), rig.clock, row, WISH)
+    assert verbs(await the_parked(rig)) == []
+
+
+async def parked_command(rig: Rig) -> tuple[ParkedRow, CommandMessage]:
+    """The first command of a saga, dead-lettered."""
+    process = await rig.process()
+    await process.hop(await rig.start())
+    [command] = await rig.take("saga.commands.reserve-service", 1)
+    dead = {"x-first-death-queue": command.queue, "x-first-death-exchange": command.exchange}
+    letter = changed(command, queue="saga.dead", exchange="saga.dead", headers={**command.headers, **dead})
+    await rig.store.commit(Batch(parked=[wire.parked_from_wire(letter)]))
+    return await the_parked(rig), wire.command_from_wire(command)
+
+
+async def test_a_command_goes_back_while_its_saga_waits(rig: Rig) -> None:
+    """As it was sent, under its key."""
+    row, _ = await parked_command(rig)
+    bus = Reached(rig.broker.bus("orchestrator"))
+    await redrive(rig.store, bus, rig.clock, row, WISH)
+    assert (await rig.command()).message_id == row.message.message_id
+
+
+async def test_an_answered_command_does_not_go_back(rig: Rig) -> None:
+    """Its key may be purged any day after: the copy would take effect again."""
+    row, command = await parked_command(rig)
+    process = await rig.process()
+    await process.hop(await rig.reply(command))
+    with pytest.raises(NoWayBack, match="does not wait for this command any more"):
+        await redrive(rig.store, reached(rig), rig.clock, row, WISH)
+
+
+async def test_a_command_whose_key_may_be_forgotten_does_not_go_back(rig: Rig) -> None:
+    """The engine itself would not send it either."""
+    row, _ = await parked_command(rig)
+    sent_for = TWO_STEPS.steps["reserve"].command.remembers - ACTION_EXPIRES_AFTER
+    rig.clock.seconds += sent_for.total_seconds() + 1
+    with pytest.raises(NoWayBack, match="may be forgotten"):
+        await redrive(rig.store, reached(rig), rig.clock, row, WISH)
     assert verbs(await the_parked(rig)) == []
 
 

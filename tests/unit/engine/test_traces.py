@@ -7,7 +7,8 @@ import pytest
 from saga.core.events import decode
 from saga.core.messages import Outcome
 from saga.core.sampling import Sampling
-from saga.core.spans import Span, rebuild
+from saga.core.spans import Span
+from saga.core.spans.tracing import rebuild
 from saga.engine.catalog import Catalog
 from saga.engine.follow import Follower, Progress, Recorded
 from saga.engine.settings import EngineSettings, FollowSettings

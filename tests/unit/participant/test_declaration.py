@@ -10,6 +10,7 @@ import pytest
 
 from saga.contract import Command, Context, Effect, Handler, command
 from saga.participant import Participant, participant_of
+from saga.participant.declaration import HANDLER_TIMEOUT_MAX
 
 
 class Pong(msgspec.Struct, frozen=True):
@@ -107,6 +108,14 @@ def test_only_reads_need_no_database() -> None:
     """Every other effect is remembered in one."""
     assert not Participant("table", [Ping.handled_by(ping)]).needs_database()
     assert Participant("table", [Ping.handled_by(ping), Serve.handled_by(serve)]).needs_database()
+
+
+def test_a_handler_has_a_quarter_of_an_hour() -> None:
+    """And not a second more: RabbitMQ takes a delivery back that is held too long."""
+    longest = Participant("table", [handler(ping)], handler_timeout=HANDLER_TIMEOUT_MAX)
+    assert longest.handler_timeout == HANDLER_TIMEOUT_MAX
+    with pytest.raises(TypeError, match="handler_timeout"):
+        Participant("table", [handler(ping)], handler_timeout=HANDLER_TIMEOUT_MAX + timedelta(seconds=1))
 
 
 def test_a_participant_may_be_made_late() -> None:

@@ -1,6 +1,8 @@
 """Serving a batch over a bus: what is answered, parked, acknowledged and given back."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import msgspec
@@ -10,11 +12,11 @@ from saga import wire
 from saga.adapters.memory.bus import Fate
 from saga.adapters.sqlite.database import SqliteDatabase
 from saga.contract import Context
-from saga.core.messages import Kind, Outcome, ReplyEffect, ReplyMessage
+from saga.core.messages import CommandMessage, Kind, Outcome, ReplyEffect, ReplyMessage
 from saga.core.topology import participant as participant_user
 from saga.core.topology import wanted_topology
 from saga.participant import Participant, Serving, serve_batch
-from saga.ports import Sent
+from saga.ports import Answered, Sent
 from tests.unit.participant.till import QUEUE, TRACE, Away, Clock, Done, Everywhere, Pay, Till, as_delivered, pay
 
 
@@ -140,3 +142,20 @@ def test_a_participant_with_effects_needs_a_database() -> None:
 
 async def _never(_cmd: Pay, _ctx: Context) -> Done:
     raise AssertionError
+
+
+@pytest.mark.parametrize("together", [1, 2])
+async def test_each_command_is_handled_inside_its_span(database: SqliteDatabase, together: int) -> None:
+    """The tracer is told the answer, whether commands share a transaction or not."""
+    told: list[tuple[str, str, Outcome, str]] = []
+
+    class Tracer:
+        @contextmanager
+        def processing(self, command: CommandMessage, queue: str) -> Iterator[Answered]:
+            yield lambda outcome, code: told.append((command.message_id, queue, outcome, code))
+
+    till = Till(database, commands_per_transaction=together)
+    till.serving = Serving(till.serving.participant, database, till.clock, "till-1", tracing=Tracer())
+    await till.send(*(wire.command_to_wire(pay(number)) for number in (1, 2)))
+    await till.serve()
+    assert sorted(told) == [(pay(number).message_id, QUEUE, Outcome.OK, "") for number in (1, 2)]

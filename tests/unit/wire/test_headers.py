@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from saga.core.lifecycle import LifecycleEvent, Moment
 from saga.core.messages import (
     CancelMessage,
     CommandMessage,
@@ -23,6 +24,7 @@ from saga.wire import (
     answer,
     cancel_to_wire,
     command_to_wire,
+    lifecycle_to_wire,
     names,
     park_to_wire,
     reply_to_wire,
@@ -69,6 +71,18 @@ SIGNAL = SignalMessage(
     saga=None, name="order", business_key="A-1", signal="paid", body=b"{}", message_id="m", actor="ann"
 )
 RESULT = ResultMessage(kind=ResultKind.ACCEPTED, reply_to="shop.web", in_reply_to="m", saga=SAGA)
+EVENT = LifecycleEvent(
+    moment=Moment.ENDED,
+    saga=SAGA,
+    name="order",
+    definition_version=1,
+    key="A-1",
+    root=SAGA,
+    version=4,
+    position=0,
+    at=datetime(2026, 5, 1, tzinfo=UTC),
+    status="completed",
+)
 POISON = Delivery("saga.commands.bank", "saga.commands", "bank.Pay.v1", b"", "m", "", "", "", {}, "engine", False, 1)
 
 WRITTEN = {
@@ -79,6 +93,7 @@ WRITTEN = {
     Message.SIGNAL: signal_to_wire(SIGNAL),
     Message.CONTROL: cancel_to_wire(CANCEL),
     Message.RESULT: result_to_wire(RESULT),
+    Message.LIFECYCLE: lifecycle_to_wire(EVENT),
     Message.PARKED: park_to_wire(POISON, "not-json", "no"),
 }
 NEVER_WRITTEN = {

@@ -11,7 +11,9 @@ from saga.core import inputs as i
 from saga.core.definition import Attempt, OnExhausted, RetryPolicy, StepKind
 from saga.core.identity import trace_id
 from saga.core.messages import Kind, Outcome, ReplyEffect
-from saga.core.spans import Span, Trace, rebuild, trace_commit
+from saga.core.spans import Span
+from saga.core.spans.ledger import Trace
+from saga.core.spans.tracing import rebuild, trace_commit
 from tests.builders import NOW, SAGA, Case, plan, reply, step
 from tests.spans import attribute, nested, tree
 

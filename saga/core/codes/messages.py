@@ -1,71 +1,70 @@
-"""Words that are codes: why a message or a delivery is refused, why a message or a step is parked."""
+"""Words that say why a message is refused or parked."""
 
 from typing import Final
 
 from saga.core.codes.exits import Exit
-from saga.core.codes.said import SAID
-from saga.core.codes.shape import of_word
-from saga.core.codes.steps import LOOK, STEPS
+from saga.core.codes.shape import worded
 
 _AGAIN: Final = "once the cause is gone, the sender sends it again; the parked copy is kept for you to look at"
-_MESSAGES: Final = (
-    of_word(
+
+MESSAGES: Final = (
+    worded(
         5001,
         "not-json",
         "the body is no JSON",
         why="Bodies are JSON in UTF-8; this one is not.",
         fix="mend the sender; " + _AGAIN,
     ),
-    of_word(
+    worded(
         5002,
         "too-deep",
         "the body nests too deep",
         why="A body that nests deeper than the wire contract allows is not read.",
         fix="flatten the body; " + _AGAIN,
     ),
-    of_word(
+    worded(
         5003,
         "nul",
         "a NUL character",
         why="No store keeps a NUL character in a text, so nothing with one is taken.",
         fix="leave the character out; " + _AGAIN,
     ),
-    of_word(
+    worded(
         5004,
         "bad-utf8",
         "no UTF-8",
         why="A header or the body holds bytes that are no UTF-8.",
         fix="encode as UTF-8; " + _AGAIN,
     ),
-    of_word(
+    worded(
         5005,
         "too-large",
         "too large",
         why="The body of a message, a command or a reply is larger than the wire contract allows.",
         fix="pass a reference to the data instead of the data; of a parked step: mend the participant, then retry",
     ),
-    of_word(
+    worded(
         5006,
         "header-too-large",
         "the headers are too large",
         why="One header, or all of them together, are larger than the wire contract allows.",
         fix="put data into the body; " + _AGAIN,
     ),
-    of_word(
+    worded(
         5007,
         "missing-header",
         "a header is missing",
         why="The wire contract requires a header that this message does not have.",
         fix="add it, see docs/reference/wire.md; " + _AGAIN,
     ),
-    of_word(
+    worded(
         5008,
         "bad-header",
         "a header cannot be read",
         why="A header has a value that its form in the wire contract does not allow.",
         fix="mend the sender, see docs/reference/wire.md; " + _AGAIN,
     ),
-    of_word(
+    worded(
         5009,
         "header-disagrees-with-routing-key",
         "headers and routing key disagree",
@@ -73,14 +72,14 @@ _MESSAGES: Final = (
         "believed.",
         fix="send it under the routing key that its headers mean; " + _AGAIN,
     ),
-    of_word(
+    worded(
         5010,
         "forged-sender",
         "the sender may not say this",
         why="The broker vouches for somebody else than the service the message speaks for, or for nobody.",
-        fix="log in as the user named like the service and set user_id; or name the user in senders= of the command",
+        fix="let the participant log in as the broker user with its service's name, and set user_id; then retry",
     ),
-    of_word(
+    worded(
         5011,
         "unknown-saga",
         "no such saga",
@@ -88,7 +87,7 @@ _MESSAGES: Final = (
         fix="see that participants, callers and orchestrators use the same vhost and store",
         exit_code=Exit.NOT_FOUND,
     ),
-    of_word(
+    worded(
         5012,
         "unknown-definition",
         "no such definition",
@@ -96,7 +95,7 @@ _MESSAGES: Final = (
         fix="correct the name, or saga definitions publish MODULE",
         exit_code=Exit.NOT_FOUND,
     ),
-    of_word(
+    worded(
         5013,
         "unknown-version",
         "no such version",
@@ -104,14 +103,14 @@ _MESSAGES: Final = (
         fix="leave the version out for the newest, or saga definitions publish MODULE",
         exit_code=Exit.NOT_FOUND,
     ),
-    of_word(
+    worded(
         5014,
         "unknown-execution",
         "a reply to what was never sent",
         why="The reply names a step, an execution or an attempt that its saga has not issued.",
         fix="echo the headers of the command as they are; see docs/reference/wire.md",
     ),
-    of_word(
+    worded(
         5015,
         "unknown-verb",
         "no such control verb",
@@ -119,7 +118,7 @@ _MESSAGES: Final = (
         fix="`cancel` and `decide` are the verbs there are",
         exit_code=Exit.NOT_FOUND,
     ),
-    of_word(
+    worded(
         5016,
         "reads-mismatch",
         "a field that is read is missing or of another type",
@@ -128,7 +127,7 @@ _MESSAGES: Final = (
         fix="send the input as the definition says; of a parked step: mend the participant, then saga resolve … "
         "applied --reply '{…}'",
     ),
-    of_word(
+    worded(
         5017,
         "key-reused",
         "the key was used before, with something else",
@@ -136,42 +135,42 @@ _MESSAGES: Final = (
         "input under the same key.",
         fix="take a new key for a new run; send the same bytes again for a repeat",
     ),
-    of_word(
+    worded(
         5018,
         "invalid-payload",
         "the body is not what the contract says",
         why="A field is missing or of another type. Most often one side runs an older version of the contract.",
         fix="deploy the participant that knows this version of the contract; a changed contract is a new version=",
     ),
-    of_word(
+    worded(
         5019,
         "dead-lettered",
         "given back too often",
         why="The broker gave the message to a consumer again and again, and none of them ever settled it.",
         fix="see the log of the service that reads the queue it came from; " + _AGAIN,
     ),
-    of_word(
+    worded(
         5020,
         "engine-defect",
         "the engine cannot handle it",
         why="A defect of the engine, or a stored definition or history it cannot read. The message is kept.",
         fix="see the log of the orchestrator, and report it",
     ),
-    of_word(
+    worded(
         5021,
         "ended",
         "the saga has ended",
         why="There is nothing left to cancel, to decide or to wait for.",
         fix="see `saga show`; undoing a completed saga is a saga of its own",
     ),
-    of_word(
+    worded(
         5022,
         "too-late",
         "the pivot has passed",
         why="From its pivot on a saga only goes forward.",
         fix="let it complete, then undo by hand",
     ),
-    of_word(
+    worded(
         5023,
         "refused-by-broker",
         "the broker will never take the message",
@@ -180,38 +179,3 @@ _MESSAGES: Final = (
         exit_code=Exit.AUTH,
     ),
 )
-
-_DELIVERIES: Final = (
-    of_word(
-        5101,
-        "expired",
-        "the command came too late",
-        why="It waited in the queue past its time, and its key is not known here. When every command is answered so, "
-        "the participant's clock is ahead.",
-        fix="compare the clocks of participant and orchestrator (NTP); run more participants if the queue is long",
-    ),
-    of_word(
-        5102,
-        "cancelled",
-        "its compensation came first",
-        why="The action was undone before it arrived, so it must never happen.",
-        fix="nothing to do, unless a step is parked with it: then look at the service and resolve the step",
-    ),
-    of_word(
-        5103,
-        "unknown-command",
-        "the service has no handler for the command",
-        why="The participant that read the queue does not handle this command in this version. Either it is too old, "
-        "or another service reads the same queue.",
-        fix="deploy a participant with a handler for it; see that one service name is used by one program only",
-    ),
-    of_word(
-        5104,
-        "in-doubt",
-        "nobody can tell whether it happened",
-        why="The command was begun and interrupted, and its contract gives no way to find out.",
-        fix=LOOK,
-    ),
-)
-
-WORDS: Final = (*_MESSAGES, *_DELIVERIES, *STEPS, *SAID)

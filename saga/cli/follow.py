@@ -1,0 +1,69 @@
+"""`saga follow`: what is told of the history, by a process of its own."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import click
+
+from saga.cli.main import settings_of
+
+LEAVE_SECONDS = 5.0
+"""For the batch under way; one that takes longer is left, and delivered again by whoever follows next."""
+
+
+@click.command()
+@click.option("--health", help="host:port of /healthz and /readyz.")
+@click.pass_context
+def follow(ctx: click.Context, /, **flags: Any) -> None:
+    """Follow the history until SIGTERM, and publish lifecycle events on saga.events.
+
+    `saga run` does this too, unless it is told --no-follow. Of all processes that follow one store, one is at work and
+    the others stand by. What cannot be published now waits in the history.
+    """
+    from saga.cli import logs
+
+    settings = settings_of(ctx, **flags)
+    logs.configure(settings.log_level, settings.log_format)
+    asyncio.run(_follow(settings))
+
+
+async def _follow(settings: Any) -> None:
+    import logging
+
+    from saga.cli.patience import stop_signals
+    from saga.cli.run import serving_health
+
+    log = logging.getLogger("saga")
+    stop = stop_signals()
+    async with followed(settings) as following:
+
+        def report() -> dict[str, object]:
+            found = following()
+            working = all("trouble" not in each and each["state"] != "starting" for each in found.values())
+            return {"ready": working and not stop.is_set(), "draining": stop.is_set(), "following": found}
+
+        with serving_health(settings.health, report):
+            log.info("follower started", extra={"pid": os.getpid(), "health": settings.health or "off"})
+            await stop.wait()
+    log.info("follower stopped", extra={"pid": os.getpid()})
+
+
+@asynccontextmanager
+async def followed(settings: Any) -> AsyncIterator[Callable[[], dict[str, dict[str, str]]]]:
+    """Follow as long as this lasts; gives what says how it goes. Whatever happens to it, it disturbs nobody."""
+    from saga.bootstrap import following
+
+    async with following(settings, name=f"follower {os.getpid()}") as loops:
+        work = asyncio.create_task(loops.run(), name="follow")
+        try:
+            yield loops.report
+        finally:
+            loops.stop()
+            await asyncio.wait({work}, timeout=LEAVE_SECONDS)
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await work

@@ -1,0 +1,155 @@
+"""Lifecycle events: what a commit means to somebody who does not run sagas, from the states before and after it.
+
+Pure and without a list of event types, so that the same commit tells the same, whoever asks and however often. Nothing
+in a lifecycle event was written by a participant or a caller but names, keys and codes: no payload, no free text.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import TypedDict
+
+import msgspec
+
+from saga.core import events as e
+from saga.core.messages import Kind
+from saga.core.outstanding import view, waits
+from saga.core.plan import Plan
+from saga.core.state import Phase, SagaState
+
+
+class Moment(StrEnum):
+    """What happened; one commit can be several of these, in this order."""
+
+    STARTED = "started"
+    PARKED = "parked"
+    WAITING = "waiting"
+    COMPENSATING = "compensating"
+    ENDED = "ended"
+
+
+UNREMARKABLE = frozenset({"reply", "parked"})
+"""Kinds of wait that are no moment `waiting`: an ordinary step waits for its reply, and `parked` is its own."""
+
+
+class ParkedAt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step that waits for a person."""
+
+    path: str
+    kind: Kind
+    code: e.ParkCode
+
+
+class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A reason, other than the reply of a participant, why the saga is not moving."""
+
+    kind: str
+    """As in lists: `timer`, `delivery`, `paused`, …"""
+    path: str = ""
+    """Of the step, if it is a step that waits."""
+    until: datetime | None = None
+
+
+class LifecycleEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One moment of a saga."""
+
+    moment: Moment
+    saga: str
+    name: str
+    definition_version: int
+    key: str
+    """The business key, or the id of the message that started it."""
+    root: str
+    version: int
+    """Of the commit: rises, with gaps, from event to event of a saga."""
+    position: int
+    """Among the moments of the same commit, from 0."""
+    at: datetime
+    """When it was committed, by the store's clock."""
+    status: str
+    """After the commit, as in lists."""
+    because: str = ""
+    """With `compensating`: `failed`, `exhausted`, `cancelled`, `deadline`, `operator`."""
+    code: str = ""
+    """With `compensating`, and with the end of a saga that compensated: the declared failure, if there was one, else
+    the same word as `because`."""
+    step: str = ""
+    """With `compensating`: the step that gave the reason, if one did."""
+    parked: tuple[ParkedAt, ...] = ()
+    """With `parked`: every step that waits for a person now."""
+    waits: tuple[WaitingFor, ...] = ()
+    """With `waiting`: every such reason there is now."""
+
+    @property
+    def id(self) -> str:
+        """The same whenever it is published: `<saga>:<version>`, and the moment behind it if it is not the first."""
+        bare = f"{self.saga}:{self.version}"
+        return bare if self.position == 0 else f"{bare}:{self.moment}"
+
+
+def lifecycle(
+    plan: Plan, before: SagaState | None, after: SagaState, commit: tuple[e.AnyEvent, ...], at: datetime
+) -> tuple[LifecycleEvent, ...]:
+    """The moments of one commit, which leads from `before` (None: nothing) to `after`. Most commits are none."""
+    told = list(_moments(plan, before, after, commit))
+    status = view(plan, after).status if told else ""
+    return tuple(
+        LifecycleEvent(
+            moment=moment,
+            saga=after.saga,
+            name=after.name,
+            definition_version=after.definition_version,
+            key=after.start_key[2:],
+            root=after.root,
+            version=after.version,
+            position=position,
+            at=at,
+            status=status,
+            **details,
+        )
+        for position, (moment, details) in enumerate(told)
+    )
+
+
+class Details(TypedDict, total=False):
+    """What a moment says beyond what all say."""
+
+    because: str
+    code: str
+    step: str
+    parked: tuple[ParkedAt, ...]
+    waits: tuple[WaitingFor, ...]
+
+
+def _moments(
+    plan: Plan, before: SagaState | None, after: SagaState, commit: tuple[e.AnyEvent, ...]
+) -> Iterator[tuple[Moment, Details]]:
+    if before is None:
+        yield Moment.STARTED, {}
+    if any(before is None or before.parked.get(path) != parked for path, parked in after.parked.items()):
+        found = tuple(ParkedAt(path, parked.kind, parked.code) for path, parked in after.parked.items())
+        yield Moment.PARKED, {"parked": found}
+    reasons = _reasons(plan, after)
+    if reasons and _places(reasons) - _places(() if before is None else _reasons(plan, before)):
+        yield Moment.WAITING, {"waits": reasons}
+    if after.phase is Phase.COMPENSATING and (before is None or before.phase is not Phase.COMPENSATING):
+        yield Moment.COMPENSATING, _why(commit)
+    if after.terminal and not (before is not None and before.terminal):
+        yield Moment.ENDED, {"code": after.because_code}
+
+
+def _reasons(plan: Plan, state: SagaState) -> tuple[WaitingFor, ...]:
+    return tuple(
+        WaitingFor(wait.kind, wait.path, wait.until) for wait in waits(plan, state) if wait.kind not in UNREMARKABLE
+    )
+
+
+def _places(reasons: tuple[WaitingFor, ...]) -> set[tuple[str, str]]:
+    return {(one.kind, one.path) for one in reasons}
+
+
+def _why(commit: tuple[e.AnyEvent, ...]) -> Details:
+    for event in commit:
+        if isinstance(event, e.CompensationStarted):
+            return {"because": event.because, "code": event.code or event.because, "step": event.path}
+    return {}

@@ -1,0 +1,73 @@
+"""`saga trace`: the trace of a saga out of its history, as a file, to a backend, or as a link."""
+
+from pathlib import Path
+
+import msgspec
+
+from tests.otlp import Backend, read
+from tests.spans import nested, tree
+from tests.unit.cli.conftest import Type
+
+
+def test_the_same_bytes_each_time(saga: Type, started: str, tmp_path: Path) -> None:
+    """Of what had happened by then, in each form; on stdout or in a file."""
+    for form in ("otlp-json", "otlp", "jaeger"):
+        for name in ("one", "two"):
+            assert saga("trace", "export", started, "--to", name, "--format", form).code == 0
+        assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    printed = saga("trace", "export", started)
+    assert printed.code == 0
+    (span,) = printed.json()["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    assert span["name"] == "order started"
+    assert span["traceId"] == started.replace("-", "")
+
+
+def test_otlp_is_what_a_backend_reads(saga: Type, started: str, tmp_path: Path) -> None:
+    """A file of protobuf, and a request to a backend: the same spans."""
+    with Backend() as backend:
+        sent = saga("trace", "export", started, "--to", backend.url)
+        assert (sent.code, sent.err) == (0, f"1 spans sent to {backend.url}\n")
+        spans = backend.spans()
+    saga("trace", "export", started, "--to", "file", "--format", "otlp")
+    assert [each.span for each in read((tmp_path / "file").read_bytes())] == spans
+    nested(tree(spans))
+
+
+def test_jaegers_form_is_a_page_of_traces(saga: Type, started: str) -> None:
+    """One trace, with the process its spans belong to."""
+    document = saga("trace", "export", started, "--format", "jaeger").json()
+    assert document["data"][0]["spans"][0]["processID"] in document["data"][0]["processes"]
+
+
+def test_a_link_from_the_template(saga: Type, started: str, tmp_path: Path) -> None:
+    """The setting says where; without it, how to say it."""
+    missing = saga("trace", "url", started)
+    assert (missing.code, "SAGA_TRACE_URL" in missing.err) == (2, True)
+    (tmp_path / "saga.toml").write_text('trace_url = "http://jaeger:16686/trace/{trace}?x={y}"\n')
+    assert saga("trace", "url", started).out == f"http://jaeger:16686/trace/{started.replace('-', '')}?x={{y}}\n"
+
+
+def test_what_cannot_be_done(saga: Type, started: str) -> None:
+    """Each says what to do."""
+    unknown = "01930000-0000-7000-8000-00000000dead"
+    for arguments, code in (
+        (("trace", "export", unknown), 3),
+        (("trace", "url", unknown), 2),
+        (("trace", "export", started, "--to", "no/such/folder/file"), 2),
+        (("trace", "export", started, "--to", "http://127.0.0.1:1", "--format", "otlp"), 2),
+        (("trace", "export", started, "--to", "http://127.0.0.1:1"), 6),
+    ):
+        ended = saga(*arguments)
+        assert ended.code == code, (arguments, ended)
+        assert "fix" in ended.err.lower()
+        assert ended.out == ""
+
+
+def test_texts_only_if_asked_for(saga: Type, started: str, tmp_path: Path) -> None:
+    """The business key is the customer's."""
+    plain = saga("trace", "export", started).out
+    (tmp_path / "saga.toml").write_text("trace_texts = true\n")
+    told = saga("trace", "export", started).out
+    assert "saga.key" not in plain
+    assert "saga.key" in told
+    assert msgspec.json.decode(told)
