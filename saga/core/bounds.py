@@ -29,6 +29,8 @@ TURNS_MAX = 1_000
 DECISIONS_MAX = 100
 """People who may decide on one request."""
 SUMMARY_CHARACTERS_MAX = 500
+CHILDREN_MAX = 1_000
+"""Sagas below one root."""
 CHILD_DEPTH_MAX = 8
 """Sagas above a child, the root included."""
 WHY_CHARACTERS_MAX = 300

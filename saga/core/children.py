@@ -2,7 +2,7 @@
 it is a compensation. So retries, duplicates, late answers, dispatch and traces are what they are for every step.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -13,6 +13,8 @@ from saga.core.inputs import ParentAsks
 from saga.core.messages import Kind, Outcome, RefusedCode, ReplyEffect
 from saga.core.state import ParentLink, Phase, SagaState
 
+KEY = "c:"
+"""First of a child's start key, before the idempotency key of its parent's step: no caller can take it first."""
 SERVICE = ENGINE_SERVICE
 """The service that child commands go to: reserved."""
 COMPENSATED = "compensated"
@@ -20,8 +22,9 @@ COMPENSATED = "compensated"
 REMEMBERS = timedelta(days=36_500)
 """A store never forgets a saga."""
 
-TIMEOUT = timedelta(days=3_650)
-"""Of asking a child: it takes as long as it takes, and is asked again only when its start was not delivered."""
+TIMEOUT = timedelta(days=1)
+"""Of asking a child. It takes as long as it takes and nothing is used up: asking again brings an answer that was lost,
+or a start, should a broker have lost everything."""
 
 
 class OnRunning(StrEnum):
@@ -42,6 +45,18 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes = b"null"
     code: str = ""
     message: str = ""
+
+
+def unanswered_since(state: SagaState, dispatched_version: int) -> datetime | None:
+    """Since when the parent of a saga that has ended is owed an answer that nobody knows to be on the broker."""
+    if state.ended_at is None or answer(state) is None or answer_version(state) <= dispatched_version:
+        return None
+    return state.ended_at
+
+
+def answer_version(state: SagaState) -> int:
+    """The commit that led to the answer: it ended then, or was asked anew."""
+    return max(state.ended, 0 if state.asked_by is None else state.asked_by.asked[0])
 
 
 def answer(state: SagaState) -> Answer | None:

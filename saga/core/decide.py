@@ -79,13 +79,14 @@ def _begin(plan: Plan, given: i.Start) -> e.SagaStarted:
         input=msgspec.Raw(given.input),
         root=given.saga if given.parent is None else given.parent.root,
         parent=None if given.parent is None else given.parent.saga,
+        depth=0 if given.parent is None else given.parent.depth,
         deadline_at=given.now + definition.deadline,
         tags={
             name: indexed_text(text)
             for name, expression in definition.tags.items()
             if (text := _text(expression, given.input))
         },
-        requester=given.actor or (None if definition.requester is None else _text(definition.requester, given.input)),
+        requester=_requester(plan, given),
         by=given.by,
         actor=given.actor,
         message_id=given.message_id,
@@ -93,6 +94,16 @@ def _begin(plan: Plan, given: i.Start) -> e.SagaStarted:
         traceparent=given.traceparent,
         untraced=given.untraced,
     )
+
+
+def _requester(plan: Plan, given: i.Start) -> str | None:
+    """Who asked: as a gateway vouches, as the parent knows, or as the input says."""
+    if given.actor is not None:
+        return given.actor
+    if given.parent is not None and given.parent.requester is not None:
+        return given.parent.requester
+    named = plan.definition.requester
+    return None if named is None else _text(named, given.input)
 
 
 def _begun(first: e.SagaStarted, given: i.Start) -> tuple[e.AnyEvent, ...]:

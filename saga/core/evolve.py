@@ -118,6 +118,7 @@ def begin(event: e.AnyEvent) -> SagaState:
         untraced=event.untraced,
         requester=event.requester,
         parent=event.parent,
+        depth=event.depth,
         index=1,
         events_count=1,
         recorded_bytes=len(bytes(event.input)),
@@ -141,19 +142,19 @@ def _phase(state: SagaState, event: _Phase | _End) -> SagaState:
             return replace(state, cancel=event.request, cancel_counts=event.takes_effect != "too-late")
         case e.DeadlinePassed():
             return replace(state, deadline_passed=True)
+        case _:
+            ended = replace(state, parked={}, paused_at=None, ended=state.version, ended_at=event.at)
+            return _end(ended, event)
+
+
+def _end(state: SagaState, event: _End) -> SagaState:
+    match event:
         case e.SagaCompleted():
-            return replace(state, phase=Phase.COMPLETED, output=bytes(event.output), parked={}, paused_at=None)
+            return replace(state, phase=Phase.COMPLETED, output=bytes(event.output))
         case e.SagaCompensated():
-            return replace(state, phase=Phase.COMPENSATED, parked={}, paused_at=None)
+            return replace(state, phase=Phase.COMPENSATED)
         case e.SagaAbandoned():
-            return replace(
-                state,
-                phase=Phase.ABANDONED,
-                parked={},
-                paused_at=None,
-                because=event.reason,
-                tombstone=event.tombstone,
-            )
+            return replace(state, phase=Phase.ABANDONED, because=event.reason, tombstone=event.tombstone)
         case _:
             assert_never(event)
 

@@ -41,6 +41,10 @@ class ParentOf(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     execution: int
     attempt: int
+    depth: int = 1
+    """Of the child: sagas above it."""
+    requester: str | None = None
+    """Who asked for the parent."""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

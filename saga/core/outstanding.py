@@ -11,6 +11,7 @@ import msgspec
 
 from saga.core.approvals import waiting as open_requests
 from saga.core.bounds import ACTION_EXPIRES_AFTER, RESEND_AFTER, RESEND_CAP
+from saga.core.children import SERVICE, unanswered_since
 from saga.core.definition import CommandTemplate, Step
 from saga.core.events import WaitFor
 from saga.core.identity import attempt_id, idempotency_key, span_id, traceparent
@@ -41,20 +42,30 @@ def outstanding(plan: Plan, state: SagaState, after_version: int = 0) -> list[Du
 
 
 def next_wake(plan: Plan, state: SagaState, now: datetime, dispatched_version: int) -> datetime | None:
-    """When to look again at the latest; None when only an arrival or a person moves the saga."""
-    if state.terminal or state.paused_at is not None:
+    """When to look again at the latest; None when only an arrival or a person moves the saga.
+
+    A child that has ended is looked at until its answer is known to be on the broker.
+    """
+    if state.terminal:
+        since = unanswered_since(state, dispatched_version)
+        return None if since is None else _resend_at(now, since, now)
+    if state.paused_at is not None:
         return None
     moments = [] if state.deadline_passed else [state.deadline_at]
     for _, execution in _open(plan, state):
         if execution.wake_at is not None:
             moments.append(execution.wake_at)
         if is_in_doubt(execution, dispatched_version):
-            away = now - execution.clock_at
-            moments.append(max(now, execution.sent_at) + min(max(RESEND_AFTER, away / 2), RESEND_CAP))
+            moments.append(_resend_at(max(now, execution.sent_at), execution.clock_at, now))
     moments += [pending.until for _, pending in active_waits(plan, state) if pending.until is not None]
     for _, request in open_requests(plan, state):
         moments += [moment for moment in (request.expires_at, request.remind_at) if moment is not None]
     return min(moments, default=None)
+
+
+def _resend_at(after: datetime, since: datetime, now: datetime) -> datetime:
+    """Rarer, the longer it is away."""
+    return after + min(max(RESEND_AFTER, (now - since) / 2), RESEND_CAP)
 
 
 def is_in_doubt(execution: Execution, dispatched_version: int) -> bool:
@@ -132,6 +143,7 @@ def waits(plan: Plan, state: SagaState) -> list[Wait]:
     found: list[Wait] = []
     if state.paused_at is not None:
         found.append(Wait("paused", "", f"paused since {_time(state.paused_at)}"))
+    found += _waits_for_people(plan, state)
     found += [
         Wait("parked", path, f"{parked.code}: {parked.text}", code=parked.code) for path, parked in state.parked.items()
     ]
@@ -143,14 +155,20 @@ def waits(plan: Plan, state: SagaState) -> list[Wait]:
 
 
 def _waits_for_others(plan: Plan, state: SagaState) -> Iterator[Wait]:
-    """For a time, for somebody outside, for a person's decision."""
+    """For a time, for somebody outside."""
     for path, pending in active_waits(plan, state):
         if pending.waits_for is WaitFor.TIME:
             yield Wait("timer", path, f"{path}: sleeps until {_time(pending.until)}", pending.until)
         elif pending.waits_for is WaitFor.SIGNAL:
             yield Wait("signal", path, f"{path}: waits for the signal {pending.signal}", pending.until)
-    for path, request in open_requests(plan, state):
-        yield Wait("approval", path, f"{path}: {_who(request)} may decide", request.expires_at)
+
+
+def _waits_for_people(plan: Plan, state: SagaState) -> list[Wait]:
+    """First of all but a pause: who lists what is to be approved finds it by the first reason of a saga."""
+    return [
+        Wait("approval", path, f"{path}: {_who(request)} may decide", request.expires_at)
+        for path, request in open_requests(plan, state)
+    ]
 
 
 def _who(request: Request) -> str:
@@ -175,6 +193,8 @@ def _wait(step: Step, execution: Execution) -> Wait | None:
     command = template_of(step, execution).type_name
     code = execution.why.partition(":")[0]
     match execution.waiting:
+        case Waiting.REPLY if template_of(step, execution).service == SERVICE:
+            return Wait("child", step.path, f"{what}: the sub-saga {command.removeprefix(SERVICE + '.')} goes on")
         case Waiting.REPLY:
             again = f", attempt {execution.attempt}; before it: {execution.why}" if execution.why else ""
             return Wait("reply", step.path, f"{what}: reply of {command} is due{again}", execution.wake_at, code)

@@ -13,6 +13,7 @@ from saga.contract import Effect
 from saga.core import events as e
 from saga.core.address import template
 from saga.core.bounds import BUSY_RETRY_CAP, UNKNOWN_COMMAND_RETRY_CAP
+from saga.core.children import SERVICE
 from saga.core.compensation import is_being_undone
 from saga.core.definition import Step
 from saga.core.due import end_attempt
@@ -31,15 +32,20 @@ class Rejection(msgspec.Struct, frozen=True):
     detail: str
 
 
-def screen(plan: Plan, state: SagaState, reply: ReplyMessage) -> Rejection | None:
-    """None when the answer is to be decided on. Trusts nothing the sender wrote but what it had to be given."""
+def screen(
+    plan: Plan, state: SagaState, reply: ReplyMessage, *, engine: frozenset[str] = frozenset()
+) -> Rejection | None:
+    """None when the answer is to be decided on. Trusts nothing the sender wrote but what it had to be given.
+
+    `engine` are the broker users of the orchestrators, which answer for children.
+    """
     execution = _find(state, reply)
     if execution is None:
         detail = f"{reply.path} {reply.kind} execution {reply.execution} was never issued by {state.saga}"
         return Rejection("unknown-execution", detail)
     step = plan.step(reply.path)
     asked = step.command if reply.kind is Kind.ACTION or step.undo is None else step.undo
-    believed = asked.senders or (asked.service,)
+    believed = asked.senders or (asked.service, *(engine if asked.service == SERVICE else ()))
     if reply.service != asked.service or (reply.sender not in believed and "*" not in believed):
         detail = f"{reply.path} is answered by {asked.service}; this came from {reply.sender} as {reply.service}"
         return Rejection("forged-sender", detail)

@@ -200,6 +200,8 @@ class SagaState(msgspec.Struct, frozen=True, kw_only=True):
     requester: str | None = None
     parent: str | None = None
     """Id of the parent saga."""
+    depth: int = 0
+    """Sagas above it."""
     asked_by: ParentLink | None = None
     """Who is told how it ended."""
     tombstone: bool = False
@@ -209,6 +211,9 @@ class SagaState(msgspec.Struct, frozen=True, kw_only=True):
     index: int = 0
     """Events of the current commit folded so far."""
     phase: Phase = Phase.RUNNING
+    ended: int = 0
+    """The commit in which it ended; a child may end twice."""
+    ended_at: datetime | None = None
     steps: dict[str, StepState] = {}
     arms: dict[str, bool] = {}
     blocks: dict[str, BlockMode] = {}

@@ -54,13 +54,13 @@ def raised(blocks: tuple[Block, ...]) -> set[str]:
             case Attempt():
                 found |= (raised(block.body) - set(block.on)) | raised(block.otherwise)
             case _:
-                found |= _raised_here(block)
+                found |= raised_here(block)
                 for inner in children(block):
                     found |= raised(inner)
     return found
 
 
-def _raised_here(block: Block) -> set[str]:
+def raised_here(block: Block) -> set[str]:
     """The reasons for which a block itself may fail, whatever is in it."""
     match block:
         case Within():

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+import msgspec
+
 from saga.contract import Effect
 from saga.core.blocks import (
     EXHAUSTED,
@@ -13,6 +15,7 @@ from saga.core.blocks import (
     CommandTemplate,
     Each,
     OnExhausted,
+    OnSilence,
     Parallel,
     Repeat,
     Sleep,
@@ -20,12 +23,14 @@ from saga.core.blocks import (
     StepKind,
     When,
     Within,
+    blocks_of,
     children,
     steps_of,
 )
 from saga.core.definition import Definition
 from saga.core.errors import Problem
 from saga.core.expression import JSON_NULL, Literal, Object
+from saga.define.in_words import duration_text
 
 ACTION_TRAVELS = timedelta(days=7)
 """A key older than its participant remembers, less this, is not sent any more (protocol: an action expires so late)."""
@@ -39,6 +44,7 @@ def lint(definition: Definition) -> tuple[Problem, ...]:
             *_irreversible(definition),
             *_doubtful(definition),
             *_empty_undo(definition),
+            *_outlasting(definition.blocks, definition.deadline, "the saga's deadline"),
             *_long(definition),
             *_forgotten(definition),
             *_overruled(definition.blocks, caught=None),
@@ -100,9 +106,38 @@ def _null_fields(command: CommandTemplate) -> list[str]:
     return [name for name, value in fields.items() if isinstance(value, Literal) and bytes(value.json) == JSON_NULL]
 
 
+def _outlasting(blocks: tuple[Block, ...], limit: timedelta, whose: str) -> Iterator[Advice]:
+    """A wait that is longer than what it stands in never comes to its own end."""
+    for block in blocks:
+        time = _wait(block)
+        if time > limit:
+            what = {Sleep: "sleeps for", Approval: "expires after"}.get(type(block), "waits at most")
+            reason = f"{what} {duration_text(time)}, but {whose} is {duration_text(limit)}"
+            yield block.path, reason, "shorten the wait, or lengthen what it stands in"
+        inside = (limit, whose)
+        if isinstance(block, Within) and block.time < limit:
+            inside = (block.time, f"the time of '{block.path}'")
+        for inner in children(block):
+            yield from _outlasting(inner, *inside)
+
+
+def _wait(block: Block) -> timedelta:
+    """How long a wait may take, as far as the definition says it."""
+    match block:
+        case Await():
+            return block.within or timedelta(0)
+        case Approval():
+            return (block.expires or timedelta(0)) * (2 if block.on_silence is OnSilence.ESCALATE else 1)
+        case Sleep(time=Literal() as time):
+            return msgspec.json.decode(time.json, type=timedelta)
+        case _:
+            return timedelta(0)
+
+
 def _long(definition: Definition) -> Iterator[Advice]:
     longest = _longest(definition.blocks)
-    if longest > definition.deadline:
+    waits = any(_outlasting(definition.blocks, definition.deadline, ""))
+    if longest > definition.deadline and not waits:
         yield (
             definition.name,
             f"its steps may take {longest} together (within=), longer than its deadline of {definition.deadline}",
@@ -128,23 +163,24 @@ def _longest(blocks: tuple[Block, ...]) -> timedelta:  # noqa: C901 - a closed m
                 total += _longest(block.body)
             case Repeat():
                 total += block.limit * (_longest(block.body) + (block.pause or timedelta(0)))
-            case Await():
-                total += block.within or timedelta(0)
-            case Approval():
-                total += block.expires or timedelta(0)
-            case Sleep():
-                pass  # how long is known only when it is reached
+            case Sleep() | Await() | Approval():
+                total += _wait(block)
     return total
 
 
 def _forgotten(definition: Definition) -> Iterator[Advice]:
     """A wait as long as a participant's memory makes doubts that only a person can resolve."""
-    for step in steps_of(definition.blocks):
+    blocks = list(blocks_of(definition.blocks))
+    for index, step in enumerate(blocks):
+        if not isinstance(step, Step) or step.kind is not StepKind.COMPENSATABLE or step.undo is None:
+            continue
         sendable = step.command.remembers - ACTION_TRAVELS
-        if step.kind is StepKind.COMPENSATABLE and step.undo and definition.deadline > sendable:
+        if definition.deadline > sendable:
+            wait = next((b.path for b in blocks[index:] if isinstance(b, Sleep | Await | Approval)), "")
+            when = duration_text(definition.deadline) + (f" ('{wait}' waits behind it)" if wait else "")
             yield (
                 step.path,
-                f"may be undone after {definition.deadline}, but '{step.command.service}' knows its key for {sendable}",
+                f"may be undone after {when}, but '{step.command.service}' knows its key for {duration_text(sendable)}",
                 "declare a longer remembers= in its contract, or an undo whose payload is complete",
             )
 

@@ -113,7 +113,7 @@ def _undone(builder: Builder, step: Step, definition: Definition[I, O], undo: ob
         builder.bad(step.path, f"undo={undo!r} is not possible for a sub-saga", UNDO_FIX)
         return step
     body = Object({"running": literal(OnRunning(str(undo)))})
-    return msgspec.structs.replace(step, undo=_template(definition, "Undone", body))
+    return msgspec.structs.replace(step, undo=_template(definition, "Undone", body), undo_retry=RetryPolicy())
 
 
 def _pivot(definition: Definition[I, O]) -> str | None:

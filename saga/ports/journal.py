@@ -130,6 +130,10 @@ class Journal(Protocol):
         """Sagas by (name, start key); unknown ones are left out."""
         ...
 
+    async def count_children(self, roots: Sequence[str]) -> dict[str, int]:
+        """How many sagas there are below each root, at any depth; those with none may be left out."""
+        ...
+
 
 class Due(msgspec.Struct, frozen=True):
     """A saga whose `wake_at` has passed."""

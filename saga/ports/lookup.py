@@ -17,6 +17,10 @@ class SagaFilter(msgspec.Struct, frozen=True, kw_only=True):
     wait_kind: str | None = None
     start_key: str | None = None
     tags: dict[str, str] = {}
+    root: str | None = None
+    """Only the sagas below this one, at any depth, without itself."""
+    roots_only: bool = False
+    """Only sagas without a parent."""
     started_after: datetime | None = None
     started_before: datetime | None = None
     before: str | None = None

@@ -70,6 +70,10 @@ class MemoryStore:
         found = {key: self._table.keys.get(stored_key(key)) for key in keys}
         return {key: known(saga, self._table.records[saga]) for key, saga in found.items() if saga is not None}
 
+    async def count_children(self, roots: Sequence[str]) -> dict[str, int]:
+        """See `saga.ports.Journal`."""
+        return {root: count for root in roots if (count := self._table.below[root])}
+
     # -------------------------------------------------------------------------------------------------------- wakes
 
     async def claim(self, limit: int, lease_seconds: float) -> Sequence[Due]:

@@ -1,6 +1,7 @@
 """The saga rows in memory: compare-and-swap, history, the heap of wakes, and the row a list shows."""
 
 import heapq
+from collections import Counter
 from datetime import datetime
 
 import msgspec
@@ -33,6 +34,8 @@ class SagaTable:
     def __init__(self) -> None:
         self.records: dict[str, SagaRecord] = {}
         self.keys: dict[tuple[str, str], str] = {}
+        self.below: Counter[str] = Counter()
+        """Sagas below each root."""
         self.log: list[HistoryRow] = []
         """Every commit, in order."""
         self._wakes: list[tuple[datetime, str]] = []
@@ -46,6 +49,8 @@ class SagaTable:
         if key in self.keys:
             return False
         self.keys[key] = start.saga
+        if start.parent is not None:
+            self.below[start.root] += 1
         commit = HistoryRow(start.saga, 1, rows.stored_text(start.cause), now, start.data)
         self.log.append(commit)
         self.records[start.saga] = SagaRecord(
@@ -169,6 +174,8 @@ def matches(record: SagaRecord, where: SagaFilter) -> bool:
     ]
     return (
         all(want is None or rows.indexed_text(want) == have for want, have in wanted)
+        and (where.root is None or (record.first.parent is not None and record.first.root == where.root))
+        and (not where.roots_only or record.first.parent is None)
         and (not where.statuses or record.view.status in map(rows.indexed_text, where.statuses))
         and rows.indexed_tags(where.tags).items() <= record.view.tags.items()
     )

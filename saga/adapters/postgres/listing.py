@@ -7,6 +7,8 @@ from saga.adapters.postgres.arguments import json_text
 from saga.core.rows import cursor_id, first_id_at, indexed_tags, indexed_text, is_saga_id, page_limit, started_at
 from saga.ports import HistoryRow, SagaFilter, SagaRow
 
+NO_ID = "00000000-0000-0000-0000-000000000000"
+
 
 def filtered(sql: str, where: SagaFilter) -> tuple[str, list[object]]:
     """The statement with the conditions of the filter, and its parameters; only what is set is in it, so that each
@@ -18,6 +20,7 @@ def filtered(sql: str, where: SagaFilter) -> tuple[str, list[object]]:
         ("s.wait_kind = {}", where.wait_kind and indexed_text(where.wait_kind)),
         ("s.start_key = {}", where.start_key and indexed_text(where.start_key)),
         ("s.tags @> {}::jsonb", json_text(indexed_tags(where.tags)) if where.tags else None),
+        ("s.parent is not null and s.root = {}::uuid", None if where.root is None else _id_or_none(where.root)),
         ("s.id >= {}::uuid", where.started_after and first_id_at(where.started_after)),
         ("s.id < {}::uuid", where.started_before and first_id_at(where.started_before)),
         ("s.id < {}::uuid", None if where.before is None else cursor_id(where.before)),
@@ -25,10 +28,16 @@ def filtered(sql: str, where: SagaFilter) -> tuple[str, list[object]]:
     ]
     wanted = [(text, value) for text, value in given if value is not None]
     conditions = [text.format(f"${number}") for number, (text, _) in enumerate(wanted, start=2)]
+    conditions += ["s.parent is null"] if where.roots_only else []
     arguments = [page_limit(where.limit), *(value for _, value in wanted)]
     if where.due_before is not None or where.oldest_first:
         sql = sql.replace("/* order */ s.id desc", "s.id" if where.due_before is None else "s.wake_at, s.id")
     return sql.replace("/* conditions */", " and ".join(conditions) or "true"), arguments
+
+
+def _id_or_none(root: str) -> str:
+    """An id that a saga can have: of what is none there are no children."""
+    return root if is_saga_id(root) else NO_ID
 
 
 def saga_row(record: asyncpg.Record) -> SagaRow:

@@ -65,6 +65,11 @@ class PostgresStore:
         found = await self._connections.read("find", names, start_keys)
         return {keys[record["ord"] - 1]: _known(record) for record in found}
 
+    async def count_children(self, roots: Sequence[str]) -> dict[str, int]:
+        """See `saga.ports.Journal`."""
+        found = await self._connections.read("count_children", [root for root in roots if rows.is_saga_id(root)])
+        return {str(record["root"]): record["count"] for record in found}
+
     # -------------------------------------------------------------------------------------------------------- wakes
 
     async def claim(self, limit: int, lease_seconds: float) -> Sequence[Due]:

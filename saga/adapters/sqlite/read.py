@@ -13,6 +13,7 @@ from saga.ports import HistoryRow, Known, SagaFilter, SagaRow, StoredDefinition,
 _TAIL = "select name, definition, version, wake_at, dispatched_version from sagas where id = ?"
 _COMMITS = "select data from history where saga = ? and version > ? order by version"
 _KNOWN = "select id, name, start_key, input_hash, version, status from sagas where name = ? and start_key = ?"
+_CHILDREN = "select count(*) from sagas where parent is not null and root = ?"
 _HISTORY = "select saga, version, cause, at, data from history where saga = ? and version > ? order by version limit ?"
 _SAGAS = """
 select
@@ -47,6 +48,12 @@ def known(connection: sqlite3.Connection, keys: Sequence[tuple[str, str]]) -> di
         if row is not None:
             found[key] = Known(*row)
     return found
+
+
+def count_children(connection: sqlite3.Connection, roots: Sequence[str]) -> dict[str, int]:
+    """See `Journal.count_children`."""
+    counts = ((root, connection.execute(_CHILDREN, (rows.stored_text(root),)).fetchone()[0]) for root in roots)
+    return {root: count for root, count in counts if count}
 
 
 def definition(connection: sqlite3.Connection, content: str) -> StoredDefinition | None:
@@ -84,6 +91,7 @@ def _conditions(where: SagaFilter) -> tuple[list[str], list[object]]:
         (f"s.status in ({statuses})", [rows.indexed_text(status) for status in where.statuses]),
         ("s.wait_kind = ?", [] if where.wait_kind is None else [rows.indexed_text(where.wait_kind)]),
         ("s.start_key = ?", [] if where.start_key is None else [rows.indexed_text(where.start_key)]),
+        ("s.parent is not null and s.root = ?", [] if where.root is None else [rows.stored_text(where.root)]),
         ("s.id >= ?", [] if where.started_after is None else [rows.first_id_at(where.started_after)]),
         ("s.id < ?", [] if where.started_before is None else [rows.first_id_at(where.started_before)]),
         ("s.id < ?", [] if where.before is None else [rows.cursor_id(where.before)]),
@@ -94,7 +102,8 @@ def _conditions(where: SagaFilter) -> tuple[list[str], list[object]]:
         for tag in rows.indexed_tags(where.tags).items()
     ]
     wanted = [(text, values) for text, values in given if values]
-    return [text for text, _ in wanted], [value for _, values in wanted for value in values]
+    conditions = [text for text, _ in wanted] + (["s.parent is null"] if where.roots_only else [])
+    return conditions, [value for _, values in wanted for value in values]
 
 
 def _definition(row: tuple[str, str, int, bytes, int]) -> StoredDefinition:

@@ -49,6 +49,10 @@ class SqliteStore:
         """See `saga.ports.Journal`."""
         return await self._connection.call(lambda open_: read.known(open_, keys))
 
+    async def count_children(self, roots: Sequence[str]) -> dict[str, int]:
+        """See `saga.ports.Journal`."""
+        return await self._connection.call(lambda open_: read.count_children(open_, roots))
+
     # -------------------------------------------------------------------------------------------------------- wakes
 
     async def claim(self, limit: int, lease_seconds: float) -> Sequence[Due]:

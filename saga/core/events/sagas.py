@@ -20,6 +20,8 @@ class SagaStarted(Event, frozen=True, kw_only=True, tag="SagaStarted", omit_defa
     root: str
     deadline_at: datetime
     parent: str | None = None
+    depth: int = 0
+    """Sagas above it."""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     requester: str | None = None
     by: str | None = None

@@ -175,3 +175,15 @@ async def test_the_same_message_is_parked_once(store: Store, rival: Store) -> No
     reasons = [row.message.reason for row in await store.parked() if row.message.message_id]
     assert reasons == ["sender-mismatch", "unknown-saga"]
     assert len(await store.parked()) == 5
+
+
+async def test_sagas_below_a_root_are_counted_and_listed(store: Store) -> None:
+    """At any depth; a root is not below itself, and what is no id has nobody below it."""
+    [root], [other] = await started(store), await started(store)
+    [child] = await started(store, root=root, parent=root)
+    [grandchild] = await started(store, root=root, parent=child)
+    assert await store.count_children([root, other, child, "no id"]) == {root: 2}
+    assert {row.saga for row in await store.sagas(SagaFilter(root=root))} == {child, grandchild}
+    assert {row.saga for row in await store.sagas(SagaFilter(roots_only=True))} == {root, other}
+    for nobody in (other, child, "no id", ""):
+        assert await store.sagas(SagaFilter(root=nobody)) == []

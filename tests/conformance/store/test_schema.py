@@ -62,7 +62,7 @@ async def test_two_processes_may_migrate_at_once(empty_place: Place) -> None:
     ]
     outputs = [(await process.communicate())[0].decode().strip() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert sorted(outputs) == ["", "0001_journal,0002_parked_actions,0003_followers"]
+    assert sorted(outputs) == ["", "0001_journal,0002_parked_actions,0003_followers,0004_children"]
 
 
 @on_databases

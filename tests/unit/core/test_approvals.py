@@ -8,11 +8,12 @@ import pytest
 from saga.core import events as e
 from saga.core import inputs as i
 from saga.core.approvals import digest_of
-from saga.core.blocks import REJECTED, Approval, Attempt, OnSilence, StepKind
+from saga.core.blocks import REJECTED, Approval, Attempt, Branch, OnSilence, Parallel, StepKind
 from saga.core.decisions import objection
 from saga.core.events import Choice
 from saga.core.expression import Compare, Literal, Object, Ref, ScalarType, Text
-from saga.core.outstanding import next_wake, waits
+from saga.core.messages import Outcome
+from saga.core.outstanding import next_wake, view, waits
 from saga.core.state import Phase
 from tests.builders import INPUT_ID, Case, after, names, plan, raw, step, template
 
@@ -290,3 +291,18 @@ def test_nothing_is_decided_on_a_saga_that_is_undone() -> None:
     case.when(i.Cancel(now=case.now, request="c", by="shop", actor=None, reason="r"))
     assert refusal(case, decision(case))[0] == "ended"
     assert [wait.kind for wait in waits(case.plan, case.state)] == ["reply"]
+
+
+def test_what_waits_for_a_decision_is_found_by_it() -> None:
+    """Whatever else the saga waits for: its row names the approval first, and a pause before that."""
+    branches = (
+        Branch(path="one", body=(review(guards=None, subject=INPUT_ID),)),
+        Branch(path="two", body=(step("a"),)),
+    )
+    case = Case(plan(Parallel(path="both", branches=branches)))
+    assert view(case.plan, case.state).wait_kind == "approval"
+    case.answer(case.sent("a"), Outcome.REFUSED, code="in-doubt")
+    found = view(case.plan, case.state)
+    assert (found.status, found.wait_kind) == ("parked", "approval")
+    case.when(i.Pause(now=case.now, actor="olga", reason="r"))
+    assert view(case.plan, case.state).wait_kind == "paused"

@@ -2,14 +2,15 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from saga.core import inputs as i
-from saga.core.children import COMPENSATED, answer
+from saga.core.children import COMPENSATED, SERVICE, answer
 from saga.core.messages import Kind, Outcome, ReplyEffect
-from saga.core.outstanding import outstanding
+from saga.core.outstanding import next_wake, outstanding, waits
 from saga.core.state import Phase
-from tests.builders import NOW, Case, names, plan, step
+from tests.builders import NOW, Case, after, names, plan, step, template
 
 PARENT = "01930000-0000-7000-8000-0000000000ff"
 
@@ -122,3 +123,41 @@ def test_nobody_else_is_a_parent() -> None:
     case = Case(plan(step("a")))
     assert asks(case, Kind.COMPENSATION) == []
     assert case.now == NOW
+
+
+def test_an_end_is_looked_at_until_its_answer_is_on_the_broker() -> None:
+    """A crash between the commit and the publishing loses nothing; each new question is owed an answer of its own."""
+    case = child()
+    case.ok("a")
+    case.ok("b")
+    ended = case.state.version
+    assert next_wake(case.plan, case.state, case.now, ended - 1) == after(10)
+    assert next_wake(case.plan, case.state, after(3_600), ended - 1) == after(3_660)
+    assert next_wake(case.plan, case.state, case.now, ended) is None
+    asks(case, Kind.ACTION, attempt=2)
+    assert next_wake(case.plan, case.state, case.now, ended) == after(10)
+    assert next_wake(case.plan, case.state, case.now, case.state.version) is None
+    assert outstanding(case.plan, case.state) == []
+
+
+def test_a_root_that_has_ended_is_not_looked_at() -> None:
+    """Nobody waits for its answer."""
+    case = Case(plan(step("a")))
+    case.ok("a")
+    assert next_wake(case.plan, case.state, case.now, 0) is None
+
+
+def test_a_child_knows_how_deep_it_is_and_who_asked_for_its_root() -> None:
+    """So that a chain ends somewhere, and four eyes are four eyes below it too."""
+    parent = msgspec.structs.replace(link(), depth=3, requester="ada")
+    state = child(parent=parent).state
+    assert (state.depth, state.requester) == (3, "ada")
+    assert child(parent=parent, actor="bo").state.requester == "bo"
+
+
+def test_a_parent_waits_for_its_child() -> None:
+    """Not for a reply that is late."""
+    ask = template(SERVICE, "hr-access", version=2)
+    case = Case(plan(step("access", command=ask, undo=None, no_undo="r")))
+    (wait,) = waits(case.plan, case.state)
+    assert (wait.kind, wait.text) == ("child", "access: the sub-saga hr-access.v2 goes on")

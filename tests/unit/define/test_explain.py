@@ -5,6 +5,7 @@ import msgspec
 from saga.contract import Effect
 from saga.core.definition import Step, StepKind
 from saga.define.explain import CARRIED_OUT_ONCE, Consequence, explain, explain_data, explained_steps
+from saga.define.undo_order import Undone
 from tests.typing.orders import order
 
 STEPS = {step.path: step for step in explained_steps(order.compiled)}
@@ -12,7 +13,7 @@ STEPS = {step.path: step for step in explained_steps(order.compiled)}
 
 def undone(consequence: Consequence) -> list[tuple[str, str]]:
     """Steps and their conditions, in order."""
-    return [(undo.step, undo.condition) for undo in consequence.undo]
+    return [(undo.step, undo.condition) for undo in consequence.undo if isinstance(undo, Undone)]
 
 
 def test_a_failed_pivot_undoes_what_was_done_newest_first() -> None:

@@ -70,7 +70,7 @@ def overruled(s: Any, o: Any) -> None:
         (doubtful, "once", "is at_most_once: a lost reply puts it before an operator, with 'book' (CourierRefused)"),
         (empty_undo, "charge.undo.note", "is null in every case"),
         (too_long, "t", "may take 1 day, 1:00:00 together (within=), longer than its deadline"),
-        (forgotten, "brief", "may be undone after 2 days, 0:00:00, but 'payments' knows its key for 1 day"),
+        (forgotten, "brief", "may be undone after 2 d, but 'payments' knows its key for 1 d"),
         (overruled, "charge", "has no effect: the attempt 'pay' reacts to it"),
     ],
 )
