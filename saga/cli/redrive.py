@@ -16,7 +16,7 @@ from saga.cli.asking import confirm
 from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 from saga.cli.operations import actor_option, reason_option
-from saga.cli.show import output_option, print_json
+from saga.cli.show import output_option, print_json, print_line
 
 PAGE_ROWS = 50
 
@@ -128,7 +128,7 @@ def _run(ctx: click.Context, chosen: Chosen, given: dict[str, Any], output: str,
 def _tell(result: Result, output: str) -> None:
     """While it goes on; one JSON document can only be printed at the end."""
     if output == "jsonl":
-        click.echo(msgspec.json.encode(result).decode())
+        print_line(result)
     elif output == "id":
         click.echo(result.id)
     elif output == "table":

@@ -11,7 +11,7 @@ import msgspec
 from saga.cli.failure import CommandFailed, Exit
 from saga.cli.known import definition_names, saga_argument
 from saga.cli.main import settings_of
-from saga.cli.show import output_option, print_json, print_rows
+from saga.cli.show import output_option, print_json, print_line, print_rows
 from saga.core.codes import code_of
 
 ENDINGS = {"compensated": Exit.COMPENSATED, "abandoned": Exit.ABANDONED}
@@ -203,7 +203,7 @@ def history(ctx: click.Context, saga: str, output: str) -> None:
         return
     for row in rows:
         if output == "jsonl":
-            click.echo(msgspec.json.encode(row).decode())
+            print_line(row)
             continue
         for event in msgspec.json.decode(bytes(row["events"])):
             kind, _ = event.pop("event"), event.pop("at")

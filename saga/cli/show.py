@@ -30,7 +30,7 @@ def print_rows(output: str, rows: Sequence[dict[str, object]], identity: str) ->
         print_json(list(rows))
     elif output == "jsonl":
         for row in rows:
-            click.echo(msgspec.json.encode(row).decode())
+            print_line(row)
     elif output == "id":
         for row in rows:
             click.echo(row[identity])
@@ -42,8 +42,15 @@ def print_rows(output: str, rows: Sequence[dict[str, object]], identity: str) ->
 
 def print_json(value: object) -> None:
     """Indented for a terminal, one line for a pipe."""
-    data = msgspec.json.encode(value)
-    click.echo((msgspec.json.format(data, indent=2) if sys.stdout.isatty() else data).decode())
+    if not sys.stdout.isatty():
+        print_line(value)
+        return
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_line(value: object) -> None:
+    """One line, also of a payload that came with line ends in it."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=-1).decode())
 
 
 def _table(rows: Sequence[dict[str, object]]) -> None:

@@ -12,6 +12,7 @@ from saga.cli.failure import CommandFailed
 from saga.cli.known import saga_argument
 from saga.cli.main import settings_of
 from saga.cli.sagas import ENDINGS
+from saga.cli.show import print_line
 
 LOOK_FIRST_SECONDS = 0.1
 """Between two looks at the store while something happens; doubles while nothing does."""
@@ -64,7 +65,7 @@ class Lines:
         """Everything its history keeps of it."""
         for index, event in enumerate(msgspec.json.decode(row.data, type=list[msgspec.Raw])):
             line = {"saga": row.saga, "version": row.version, "index": index, "at": row.at, "cause": row.cause}
-            click.echo(msgspec.json.encode({**line, "event": event}).decode())
+            print_line({**line, "event": event})
 
     def standing(self, row: Any) -> None:
         """The events say it all."""
