@@ -16,7 +16,7 @@ from saga.cli.asking import confirm
 from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 from saga.cli.operations import actor_option, reason_option
-from saga.cli.show import output_option, print_json, print_line
+from saga.cli.show import output_option, print_json, print_line, say
 
 PAGE_ROWS = 50
 
@@ -133,7 +133,7 @@ def _tell(result: Result, output: str) -> None:
         click.echo(result.id)
     elif output == "table":
         line = f"{result.outcome:<12} {result.id:>6}  {result.origin}  {result.reason}"
-        click.echo(f"{line}  {result.detail}".rstrip())
+        say(f"{line}  {result.detail}".rstrip())
 
 
 async def _each(
