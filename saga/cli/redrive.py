@@ -67,9 +67,9 @@ def selecting(command: F) -> F:
 def redrive(ctx: click.Context, /, output: str, **given: Any) -> None:
     """Put parked messages back where they came from, once what they were parked for is mended.
 
-    Starts and commands go to the broker, replies and cancels into the saga's history. A message counts as redriven
-    only once that is confirmed; should this be killed in between, it is sent again, and nobody does it twice. One that
-    is parked again is a new message in the list.
+    Starts and commands go to the broker, as the orchestrator's user may; replies and cancels into the saga's history,
+    without a broker. A message counts as redriven only once that is confirmed; should this be killed in between, it is
+    sent again, and nobody does it twice. One that is parked again is a new message in the list.
     """
     chosen = _chosen(given)
     if given["again"] and not chosen.numbers:
