@@ -207,14 +207,17 @@ def live_tracing(broker: str) -> Tracing:
 async def live_spans(settings: Settings, service: str) -> AsyncIterator[None]:
     """Live spans go to the configured backend as long as this lasts, unless the process has an SDK of its own.
 
-    Raises NoExporter.
+    Raises WrongAddress.
     """
     if not settings.otlp:
         yield
         return
     from saga.adapters.telemetry.sdk import export_live_spans
 
-    flush = export_live_spans(service, settings.otlp, headers_of(settings))
+    try:
+        flush = export_live_spans(service, settings.otlp, headers_of(settings))
+    except ValueError as error:
+        raise _wrong_backend(settings.otlp, error) from None
     try:
         yield
     finally:
@@ -228,9 +231,13 @@ def trace_backend(settings: Settings, url: str) -> TraceBackend:
     try:
         return OtlpBackend(url, headers_of(settings))
     except ValueError as error:
-        raise WrongAddress(
-            f"tracing backend {masked(url)!r} is not known: {error}. Fix: OTLP over HTTP, e.g. http://collector:4318"
-        ) from None
+        raise _wrong_backend(url, error) from None
+
+
+def _wrong_backend(url: str, error: ValueError) -> WrongAddress:
+    return WrongAddress(
+        f"tracing backend {masked(url)!r} is not known: {error}. Fix: OTLP over HTTP, e.g. http://collector:4318"
+    )
 
 
 def headers_of(settings: Settings) -> dict[str, str]:

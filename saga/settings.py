@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """`host:port` of the readiness endpoint; empty: none."""
     processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     """Orchestrators that `saga run` starts."""
+    event_loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    """Of `saga run` and `saga serve`; auto: uvloop where it is installed (the extra `fast`)."""
     max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 2_000
     """Unanswered commands of a process above which starts wait."""
     follow: bool = True

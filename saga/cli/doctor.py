@@ -10,7 +10,7 @@ import click
 
 from saga.cli.failure import Exit, told
 from saga.cli.main import settings_of
-from saga.cli.show import print_rows
+from saga.cli.show import print_rows, printable, say
 
 COLOURS = {"error": "31;1", "warning": "33", "note": "2"}
 BINDINGS_UNSEEN = "bindings and policies were not looked at"
@@ -155,9 +155,9 @@ def _print(findings: list[Any]) -> None:
         severity = f"{finding.severity:<8}"
         if coloured:
             severity = f"\033[{COLOURS[finding.severity]}m{severity}\033[0m"
-        click.echo(f"{severity} {finding.area}: {finding.what}")
-        click.echo(f"         why: {finding.why}")
-        click.echo(f"         fix: {finding.fix}")
+        click.echo(f"{severity} {finding.area}: {printable(finding.what)}")
+        say(f"         why: {finding.why}")
+        say(f"         fix: {finding.fix}")
     counts = [(kind, sum(finding.severity == kind for finding in findings)) for kind in COLOURS]
     told_counts = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts if count)
     click.echo(told_counts or "nothing is wrong", err=bool(findings))

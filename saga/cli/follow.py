@@ -38,6 +38,7 @@ async def _follow(settings: Any) -> None:
     from saga.cli.run import serving_health
 
     log = logging.getLogger("saga")
+    await _look_at_broker(settings)
     stop = stop_signals()
     async with followed(settings) as following:
 
@@ -50,6 +51,18 @@ async def _follow(settings: Any) -> None:
             log.info("follower started", extra={"pid": os.getpid(), "health": settings.health or "off"})
             await stop.wait()
     log.info("follower stopped", extra={"pid": os.getpid()})
+
+
+async def _look_at_broker(settings: Any) -> None:
+    """It is connected to only when there is something to publish: raises WrongAddress now; one that is away may come.
+
+    A stop that comes meanwhile ends the process: nothing has begun.
+    """
+    from saga.bootstrap import open_bus
+    from saga.core.errors import Unavailable
+
+    with contextlib.suppress(Unavailable):
+        await (await open_bus(settings.amqp, name=f"follower {os.getpid()}")).close()
 
 
 @asynccontextmanager

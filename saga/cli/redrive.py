@@ -16,7 +16,7 @@ from saga.cli.asking import confirm
 from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 from saga.cli.operations import actor_option, reason_option
-from saga.cli.show import output_option, print_json
+from saga.cli.show import output_option, print_json, print_line, say
 
 PAGE_ROWS = 50
 
@@ -67,9 +67,9 @@ def selecting(command: F) -> F:
 def redrive(ctx: click.Context, /, output: str, **given: Any) -> None:
     """Put parked messages back where they came from, once what they were parked for is mended.
 
-    Starts and commands go to the broker, replies and cancels into the saga's history. A message counts as redriven
-    only once that is confirmed; should this be killed in between, it is sent again, and nobody does it twice. One that
-    is parked again is a new message in the list.
+    Starts and commands go to the broker, as the orchestrator's user may; replies and cancels into the saga's history,
+    without a broker. A message counts as redriven only once that is confirmed; should this be killed in between, it is
+    sent again, and nobody does it twice. One that is parked again is a new message in the list.
     """
     chosen = _chosen(given)
     if given["again"] and not chosen.numbers:
@@ -128,12 +128,12 @@ def _run(ctx: click.Context, chosen: Chosen, given: dict[str, Any], output: str,
 def _tell(result: Result, output: str) -> None:
     """While it goes on; one JSON document can only be printed at the end."""
     if output == "jsonl":
-        click.echo(msgspec.json.encode(result).decode())
+        print_line(result)
     elif output == "id":
         click.echo(result.id)
     elif output == "table":
         line = f"{result.outcome:<12} {result.id:>6}  {result.origin}  {result.reason}"
-        click.echo(f"{line}  {result.detail}".rstrip())
+        say(f"{line}  {result.detail}".rstrip())
 
 
 async def _each(

@@ -30,12 +30,12 @@ def run(ctx: click.Context, /, modules: tuple[str, ...], **flags: Any) -> None:
     Any number may run over one store and broker; none leads. While the broker or the store is away, or not migrated,
     it waits, says so, and is not ready.
     """
-    from saga.cli import logs
+    from saga.cli import logs, loop
 
     settings = settings_of(ctx, **flags)
     logs.configure(settings.log_level, settings.log_format)
     if settings.processes == 1:
-        asyncio.run(_orchestrate(settings, modules))
+        loop.run(_orchestrate(settings, modules), settings.event_loop)
     else:
         sys.exit(asyncio.run(_supervise(settings, modules)))
 
@@ -44,6 +44,7 @@ async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
     import logging
 
     from saga.bootstrap import open_bus, orchestrator
+    from saga.cli.loop import name_of
     from saga.cli.patience import Patience, stop_signals
 
     log = logging.getLogger("saga")
@@ -64,7 +65,8 @@ async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
         async with _followed(settings) as following, orchestrator(settings, bus) as engine:
             reports.append(lambda: engine.health.report() | {"following": following()})
             stopping = asyncio.create_task(_pass_on(stop, engine.stop))
-            log.info("orchestrator started", extra={"pid": pid, "health": settings.health or "off"})
+            about = {"pid": pid, "health": settings.health or "off", "loop": name_of(asyncio.get_running_loop())}
+            log.info("orchestrator started", extra=about)
             try:
                 await engine.run()
             finally:
@@ -141,6 +143,7 @@ def environment_of(settings: Any, number: int) -> dict[str, str]:
         "SAGA_AMQP": settings.amqp,
         "SAGA_STORE": settings.store,
         "SAGA_PROCESSES": "1",
+        "SAGA_EVENT_LOOP": settings.event_loop,
         "SAGA_MAX_IN_FLIGHT": str(settings.max_in_flight),
         "SAGA_FOLLOW": str(settings.follow).lower(),
         "SAGA_GATEWAYS": ",".join(settings.gateways),

@@ -11,7 +11,7 @@ import msgspec
 from saga.cli.failure import CommandFailed, Exit
 from saga.cli.known import definition_names, saga_argument
 from saga.cli.main import settings_of
-from saga.cli.show import output_option, print_json, print_rows
+from saga.cli.show import output_option, print_json, print_line, print_rows, say
 from saga.core.codes import code_of
 
 ENDINGS = {"compensated": Exit.COMPENSATED, "abandoned": Exit.ABANDONED}
@@ -152,29 +152,29 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
     if output != "table":
         print_json(detail)
         return
-    click.echo(f"{detail.saga}  {detail.name} v{detail.definition_version}  key {detail.key}")
-    click.echo(f"{detail.status}{' (paused)' if detail.paused else ''}  since {_moment(detail.started_at)}")
+    say(f"{detail.saga}  {detail.name} v{detail.definition_version}  key {detail.key}")
+    say(f"{detail.status}{' (paused)' if detail.paused else ''}  since {_moment(detail.started_at)}")
     if detail.because:
-        click.echo(f"because: {detail.because}")
+        say(f"because: {detail.because}")
     for step in detail.steps:
         undo = "" if step.undo is None else f"  undo: {step.undo.outcome}, attempt {step.undo.attempts}"
-        click.echo(f"  {step.path:24} {step.state:8} attempt {step.action.attempts}{undo}")
+        say(f"  {step.path:24} {step.state:8} attempt {step.action.attempts}{undo}")
     for wait in detail.waits:
         until = "" if wait.until is None else f" by {_moment(wait.until)}"
-        click.echo(f"waits: {wait.text}{until}")
+        say(f"waits: {wait.text}{until}")
         _hint(wait.code)
     for note in detail.parked_messages:
-        click.echo(f"parked message {note.id}: {note.reason}: {note.detail}")
+        say(f"parked message {note.id}: {note.reason}: {note.detail}")
         _hint(note.reason)
     if detail.output is not None:
-        click.echo(f"output: {bytes(detail.output).decode()}")
+        say(f"output: {bytes(detail.output).decode()}")
 
 
 def _hint(word: str) -> None:
     """What the catalogue says to do about a word of the wire."""
     found = code_of(word)
     if found is not None:
-        click.echo(f"  fix: {found.fix} ({found.number})")
+        say(f"  fix: {found.fix} ({found.number})")
 
 
 async def _describe(settings: Any, saga: str) -> Any:
@@ -203,12 +203,12 @@ def history(ctx: click.Context, saga: str, output: str) -> None:
         return
     for row in rows:
         if output == "jsonl":
-            click.echo(msgspec.json.encode(row).decode())
+            print_line(row)
             continue
         for event in msgspec.json.decode(bytes(row["events"])):
             kind, _ = event.pop("event"), event.pop("at")
             fields = " ".join(f"{name}={_short(value)}" for name, value in event.items())
-            click.echo(f"{row['version']:>4}  {_moment(row['at'])}  {kind:22} {fields}")
+            say(f"{row['version']:>4}  {_moment(row['at'])}  {kind:22} {fields}")
 
 
 async def _history(settings: Any, saga: str) -> list[dict[str, Any]]:

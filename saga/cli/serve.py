@@ -21,12 +21,12 @@ def serve(ctx: click.Context, /, target: str, migrate: bool, **flags: Any) -> No
     While the broker or the database is away it waits, says so, and is not ready. Any number of processes may serve one
     participant: they share its queue and its database.
     """
-    from saga.cli import logs
+    from saga.cli import logs, loop
     from saga.named import participant_in
 
     settings = settings_of(ctx, **flags)
     logs.configure(settings.log_level, settings.log_format)
-    asyncio.run(_serve(settings, participant_in(target), migrate=migrate))
+    loop.run(_serve(settings, participant_in(target), migrate=migrate), settings.event_loop)
 
 
 def _look_at_user(amqp: str, service: str) -> None:
@@ -47,6 +47,7 @@ async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
     from contextlib import AsyncExitStack
 
     from saga.bootstrap import serving
+    from saga.cli.loop import name_of
     from saga.cli.patience import Patience, stop_signals
     from saga.cli.run import serving_health
     from saga.participant import run
@@ -73,6 +74,7 @@ async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
             return
         at_work, bus = found
         _look_at_user(settings.amqp, participant.service)
-        log.info("participant started", extra={**about, "pid": os.getpid()})
+        runs_on = name_of(asyncio.get_running_loop())
+        log.info("participant started", extra={**about, "pid": os.getpid(), "loop": runs_on})
         await run(at_work, bus, stop)
         log.info("participant drained", extra={**about, "pid": os.getpid()})

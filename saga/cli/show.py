@@ -1,5 +1,6 @@
 """How results are printed: a table for people, JSON for programs. JSON is the stable contract."""
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -30,7 +31,7 @@ def print_rows(output: str, rows: Sequence[dict[str, object]], identity: str) ->
         print_json(list(rows))
     elif output == "jsonl":
         for row in rows:
-            click.echo(msgspec.json.encode(row).decode())
+            print_line(row)
     elif output == "id":
         for row in rows:
             click.echo(row[identity])
@@ -42,8 +43,38 @@ def print_rows(output: str, rows: Sequence[dict[str, object]], identity: str) ->
 
 def print_json(value: object) -> None:
     """Indented for a terminal, one line for a pipe."""
-    data = msgspec.json.encode(value)
-    click.echo((msgspec.json.format(data, indent=2) if sys.stdout.isatty() else data).decode())
+    if not sys.stdout.isatty():
+        print_line(value)
+        return
+    click.echo("\n".join(map(_escaped, _json(value, indent=2).split("\n"))))
+
+
+def print_line(value: object) -> None:
+    """One line, also of a payload that came with line ends in it."""
+    click.echo(_escaped(_json(value, indent=-1)))
+
+
+def _json(value: object, *, indent: int) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=indent).decode()
+
+
+def _escaped(line: str) -> str:
+    """The same JSON, without what a terminal would obey: such characters stand inside strings only."""
+    if line.isprintable():
+        return line
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)
+
+
+def say(text: str) -> None:
+    """A line for people, whatever a peer wrote into it."""
+    click.echo(printable(text))
+
+
+def printable(text: str) -> str:
+    """On one line, and without what a terminal would obey: line ends and control characters are shown as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _table(rows: Sequence[dict[str, object]]) -> None:
@@ -59,4 +90,4 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     text = value.isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else str(value)
-    return text if len(text) <= 60 else text[:59] + "…"
+    return printable(text if len(text) <= 60 else text[:59] + "…")

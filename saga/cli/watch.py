@@ -12,6 +12,7 @@ from saga.cli.failure import CommandFailed
 from saga.cli.known import saga_argument
 from saga.cli.main import settings_of
 from saga.cli.sagas import ENDINGS
+from saga.cli.show import print_line, printable
 
 LOOK_FIRST_SECONDS = 0.1
 """Between two looks at the store while something happens; doubles while nothing does."""
@@ -64,7 +65,7 @@ class Lines:
         """Everything its history keeps of it."""
         for index, event in enumerate(msgspec.json.decode(row.data, type=list[msgspec.Raw])):
             line = {"saga": row.saga, "version": row.version, "index": index, "at": row.at, "cause": row.cause}
-            click.echo(msgspec.json.encode({**line, "event": event}).decode())
+            print_line({**line, "event": event})
 
     def standing(self, row: Any) -> None:
         """The events say it all."""
@@ -95,18 +96,18 @@ class Lanes:
             text = f"version {row.version} of {row.saga} cannot be read: {error}. Fix: the release that wrote it"
             raise CommandFailed("SAGA-3003", f"{text}, or saga watch -o jsonl") from None
         for entry in entries:
-            self._screen.entry(entry, self._timeline.line(entry))
+            self._screen.entry(entry, printable(self._timeline.line(entry)))
 
     def standing(self, row: Any) -> None:
         """Both lanes, and what it waits for."""
-        waits = [f"  waits     {row.wait_text}"] if row.wait_text else []
+        waits = [f"  waits     {printable(row.wait_text)}"] if row.wait_text else []
         if row.status == PARKED:
             waits.append(f"  next      saga show {row.saga}, then saga resolve moves the parked step")
         self._screen.below(["", *self._timeline.lanes(), *waits])
 
     def trouble(self, text: str) -> None:
         """Among the lines, for the terminal is one."""
-        self._screen.say(text, "bad")
+        self._screen.say(printable(text), "bad")
 
     def close(self) -> None:
         """What stood last stays."""

@@ -1,5 +1,6 @@
 """`assert_idempotent`: delivers a command in every way a broker, a crash or an impatient saga can, and counts."""
 
+import logging
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,9 @@ from saga.testing.service import Effects, Service, Subject, Workshop, workshop
 from saga.testing.stories import AWAITS_MAX, REFUSAL, Deadly, Story, stories_of
 
 C = TypeVar("C", bound=msgspec.Struct)
+
+# Refusals are provoked here on purpose: where nobody set up logging, Python would print each of them.
+logging.getLogger("saga").addHandler(logging.NullHandler())
 
 ADVICE = {
     Effect.INBOX: "do everything through ctx.tx, and leave commit and rollback to the library; "

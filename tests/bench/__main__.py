@@ -1,6 +1,6 @@
 """The engine beside DBOS Transact and beside the bare transport: the same four rows an order, in turns.
 
-    python -m tests.bench [--rounds 5] [--orders 2000] [--only ours|dbos|floor] [--json FILE]
+    python -m tests.bench [--rounds 5] [--orders 2000] [--only ours|dbos|floor|traced] [--json FILE]
 
 Rounds alternate: A B C A B C. Each round starts the processes of its side anew, warms them up, and counts the rows
 afterwards. What matters is the ratio: absolute figures are this machine's, with everything else that runs on it.
@@ -19,7 +19,7 @@ from tests.bench.cpu import cpu_seconds
 from tests.bench.figures import Round, figures_of, ratios_of
 from tests.bench.peers import dbos_interpreter, dbos_versions
 from tests.bench.report import Report, print_report, print_round
-from tests.bench.sides import Dbos, Floor, Ours, Side
+from tests.bench.sides import Dbos, Floor, Ours, Side, Traced
 from tests.bench.stage import Stage
 
 WARM_UP_ORDERS = 100
@@ -90,6 +90,8 @@ def _sides(stage: Stage, given: argparse.Namespace) -> list[Side]:
     if given.only in ("dbos", None):
         interpreter = dbos_interpreter(given.dbos_python)
         sides += [Dbos(stage, interpreter, "transaction"), Dbos(stage, interpreter, "step")]
+    if given.only == "traced":
+        return [ours[0], Traced(stage, Ours(stage, **counts))]
     sides.append(Floor(stage, in_flight=given.in_flight))
     return sides if given.only is None else [side for side in sides if side.name.startswith(given.only)]
 
@@ -112,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--orders", type=int, default=2_000, help="a round of ours; the other sides get a share of it")
-    parser.add_argument("--only", choices=["ours", "dbos", "floor"])
+    parser.add_argument("--only", choices=["ours", "dbos", "floor", "traced"])
     parser.add_argument("--in-flight", type=int, default=400, help="orders of ours and the floor open at once")
     parser.add_argument("--orchestrators", type=int, default=1)
     parser.add_argument("--participants", type=int, default=2)

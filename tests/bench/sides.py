@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.bench.stage import EFFECTS, Caller, Stage, python, whole_orders
+from tests.servers.binaries import free_port
 from tests.servers.process import ServerProcess
 
 DEFINITION = "tests.bench.ours.definition"
@@ -77,6 +78,7 @@ class Ours:
         self._in_flight = in_flight
         self._store = self._database = ""
         self.profiles: Path | None = None
+        self.env: dict[str, str] = {}
         self.settings = {
             "processes": f"{orchestrators} orchestrator, {participants} participant, 1 caller",
             "in flight": f"{in_flight} orders",
@@ -95,7 +97,7 @@ class Ours:
             for number in range(1, count + 1):
                 name = f"{role} {number}"
                 profile = self.profiles / f"{role}-{number}.profile" if self.profiles else None
-                members[name] = self._stage.process(name, *python(*self._command(role), profile=profile))
+                members[name] = self._stage.process(name, *python(*self._command(role), profile=profile), **self.env)
                 _await(members[name], "started")
         caller = Caller(*python("tests.bench.caller", self._stage.amqp("driver"), str(self._in_flight)))
         return Running(members, caller, self._database)
@@ -105,6 +107,29 @@ class Ours:
             return ["saga.cli", "--amqp", self._stage.amqp("orchestrator"), "--store", self._store, "run"]
         serve = ["serve", f"{PARTICIPANT}:{self._target}", "--migrate", "--database", self._database]
         return ["saga.cli", "--amqp", self._stage.amqp("bench"), *serve]
+
+
+class Traced:
+    """The engine again, with every saga traced: its own spans and those of its participants."""
+
+    name = "traced"
+    what = "saga engine, with traces sent to a backend that keeps nothing"
+    share = 1.0
+
+    def __init__(self, stage: Stage, ours: Ours) -> None:
+        self._stage = stage
+        self._ours = ours
+        self._port = free_port()
+        self.settings = {**ours.settings, "traces": "all, engine and participants"}
+        ours.name = self.name
+        ours.env = {"SAGA_OTLP": f"http://127.0.0.1:{self._port}"}
+
+    def prepare(self) -> None:
+        _await(self._stage.process("sink", *python("tests.bench.sink", str(self._port))), "started")
+        self._ours.prepare()
+
+    def start(self) -> Running:
+        return self._ours.start()
 
 
 class Floor:

@@ -57,12 +57,12 @@ class Stage:
         """The broker's address for a user."""
         return f"amqp://{user}:{PASSWORD}@{self.rabbit.host}:{self.rabbit.port}/%2F"
 
-    def process(self, name: str, *command: str) -> ServerProcess:
+    def process(self, name: str, *command: str, **env: str) -> ServerProcess:
         """Start a process that ends with this run; what it prints is in its folder."""
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "output.log").unlink(missing_ok=True)
-        return ServerProcess(command, folder=folder, env=environment())
+        return ServerProcess(command, folder=folder, env={**environment(), **env})
 
     def run(self, *command: str, text: str = "") -> None:
         """Run a command to its end. Raises CalledProcessError."""

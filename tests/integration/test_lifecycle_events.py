@@ -59,8 +59,11 @@ class Subscriber:
 
     def first_of(self, saga: str) -> list[LifecycleBody]:
         """What was heard of a saga, repetitions left out."""
-        once = {delivery.message_id: delivery for delivery in reversed(self.heard) if delivery.correlation_id == saga}
-        return [msgspec.json.decode(each.body, type=LifecycleBody) for each in reversed(once.values())]
+        once: dict[str, Delivery] = {}
+        for delivery in self.heard:
+            if delivery.correlation_id == saga:
+                once.setdefault(delivery.message_id, delivery)
+        return [msgspec.json.decode(each.body, type=LifecycleBody) for each in once.values()]
 
 
 @pytest.fixture

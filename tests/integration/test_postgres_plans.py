@@ -10,7 +10,7 @@ from saga.adapters.postgres import PostgresSettings, PostgresStore, open_store
 from saga.adapters.postgres.connection import session_settings, statement
 from saga.adapters.postgres.listing import filtered
 from saga.ports import Batch, SagaFilter
-from tests.conformance.store.places import advance, started, view
+from tests.conformance.store.places import FUTURE, advance, started, view
 
 HOT_SHARE_MIN = 0.99
 ROUNDS = 120
@@ -80,14 +80,29 @@ async def test_lists_of_few_go_by_the_index_of_what_is_asked(store: PostgresStor
     connection = await asyncpg.connect(database)
     await connection.execute("analyze sagas")
     for where, index in (
-        (SagaFilter(statuses=("parked",)), "sagas_status"),
-        (SagaFilter(wait_kind="person"), "sagas_wait_kind"),
+        (SagaFilter(statuses=("parked",)), "sagas_status_id"),
+        (SagaFilter(wait_kind="person"), "sagas_wait_kind_id"),
+        (SagaFilter(wait_kind="person", oldest_first=True), "sagas_wait_kind_id"),
+        (SagaFilter(due_before=FUTURE), "sagas_wake_at"),
         (SagaFilter(tags={"team": "a"}), "sagas_tags"),
     ):
         sql, arguments = filtered(statement("sagas"), where)
         lines = await connection.fetch(f"explain {sql}", *arguments)
         assert index in "\n".join(line[0] for line in lines)
     await connection.close()
+
+
+async def test_the_longest_waiting_are_read_from_the_front(store: PostgresStore, database: str) -> None:
+    """Of very many that wait alike, the oldest few are found without a sort, and so are unsettled messages."""
+    await fill(database)
+    connection = await asyncpg.connect(database)
+    await connection.execute("update sagas set status = 'running', wait_kind = 'reply'")
+    await connection.execute("vacuum analyze sagas")
+    sql, arguments = filtered(statement("sagas"), SagaFilter(wait_kind="reply", oldest_first=True, limit=50))
+    lines = "\n".join(line[0] for line in await connection.fetch(f"explain {sql}", *arguments))
+    await connection.close()
+    assert "Sort" not in lines, lines
+    assert "parked_unsettled" in await plan(database, statement("parked_counts").rstrip(";\n "))
 
 
 async def test_ordinary_hops_stay_in_their_page(store: PostgresStore, database: str) -> None:

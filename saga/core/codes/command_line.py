@@ -106,12 +106,4 @@ COMMAND_LINE: Final = (
         "--yes, once you are sure",
         Exit.USAGE,
     ),
-    Code(
-        "SAGA-1015",
-        "nothing is installed that sends live spans",
-        "SAGA_OTLP names a tracing backend. The spans of an orchestrator need nothing else; those of a participant are "
-        "live, and the exporter of OpenTelemetry sends them, which is an extra.",
-        "pip install 'saga-engine[otlp]', or leave SAGA_OTLP out for this process",
-        Exit.USAGE,
-    ),
 )

@@ -57,8 +57,7 @@ class Following:
                 self._failed(follower, error)
                 await pause.longer()
                 continue
-            self._trouble.pop(follower.name, None)
-            self._progress[follower.name] = progress
+            self._note(follower.name, progress)
             match progress:
                 case Progress.MORE:
                     pause.over()
@@ -69,6 +68,14 @@ class Following:
                     pause.over()
                     await pause.wait(self._settings.standby_seconds)
         await self._leave(follower)
+
+    def _note(self, name: str, progress: Progress) -> None:
+        if self._trouble.pop(name, None) is not None:
+            log.info("follows again", extra={"follower": name})
+        known, self._progress[name] = self._progress.get(name), progress
+        here = progress is not Progress.ELSEWHERE
+        if known is None or here != (known is not Progress.ELSEWHERE):
+            log.info("follows here" if here else "stands by: another process follows", extra={"follower": name})
 
     def _failed(self, follower: Follower, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"

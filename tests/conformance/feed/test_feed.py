@@ -9,6 +9,8 @@ from tests.conformance.store.places import Place, advance, new_saga, started
 
 LEASE_SECONDS = 60.0
 ENDED = 0.0
+SHORT_SECONDS = 0.1
+PATIENCE_SECONDS = 20.0
 WRITERS = 4
 SAGAS = 12
 VERSIONS = 8
@@ -165,6 +167,15 @@ async def test_a_lease_that_ended_is_taken_over(store: Store, feed: Feed, rival:
     assert await feed.save_cursor("events", "one", position, ENDED)
     assert await rival.take_cursor("events", "two", LEASE_SECONDS) == position
     assert await feed.take_cursor("events", "one", LEASE_SECONDS) is None
+
+
+async def test_a_lease_ends_by_itself(feed: Feed, rival: Feed) -> None:
+    """Nobody has to give it up: whoever asks long enough gets it, by the store's clock."""
+    await feed.take_cursor("events", "one", SHORT_SECONDS)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while await rival.take_cursor("events", "two", LEASE_SECONDS) is None:
+            await asyncio.sleep(SHORT_SECONDS)
+    assert await feed.take_cursor("events", "one", SHORT_SECONDS) is None
 
 
 async def test_who_lost_the_cursor_does_not_move_it(feed: Feed, rival: Feed) -> None:

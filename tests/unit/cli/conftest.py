@@ -85,7 +85,8 @@ def started(saga: Type, store: str) -> str:
         cache, dispatches = SagaCache(opened, catalog, 10), Dispatches(rig.bus, opened, clock, 1)
         desk = Desk(Starts(catalog, CountingIds(), EngineSettings()), dispatches, time, EngineSettings())
         delivery = await rig.start()
-        await Handler(opened, cache, desk, dispatches, time).handle([Work(start_message(), "", delivery)])
+        message = start_message(input=b'{\n  "id": "o1"\n}')  # as an editor saves it
+        await Handler(opened, cache, desk, dispatches, time).handle([Work(message, "", delivery)])
         await opened.close()
         return CountingIds().saga()
 

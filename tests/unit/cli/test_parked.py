@@ -135,3 +135,14 @@ def test_ctrl_c_finishes_the_one_at_hand(saga: Type, park: Park, monkeypatch: py
     assert done.code == 130
     assert "stopped after 2" in done.err
     assert saga("parked", "list", "-o", "id").out.split() == ["3"]
+
+
+@pytest.mark.parametrize("odd", ["\x1b[2J\x1b]0;mine\x07", "two\nlines", "\u202ereversed", "\x9b1m"])
+def test_a_terminal_obeys_no_message(saga: Type, park: Park, odd: str) -> None:
+    """What a hostile sender wrote is shown, not carried out, wherever people read it; JSON escapes it anyway."""
+    park(parked(detail=odd, origin=odd, reason=odd, exchange=odd))
+    for command in (["list"], ["redrive", "--all", "--reason", "r", "--dry-run"], ["show", "1"]):
+        done = saga("parked", *command)
+        assert odd not in done.out
+        assert all(line.isprintable() for line in done.out.splitlines())
+    assert odd not in saga("doctor").out

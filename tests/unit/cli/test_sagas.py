@@ -93,3 +93,11 @@ def test_abandon_asks_nobody_off_a_terminal(saga: Type, started: str) -> None:
     assert done.code == 2
     assert "SAGA-1014" in done.err
     assert saga("show", started, "-o", "json").json()["status"] == "running"
+
+
+def test_a_json_line_is_a_line(saga: Type, started: str) -> None:
+    """Also where the input came with line ends in it."""
+    for output in ("json", "jsonl"):
+        lines = saga("history", started, "-o", output).out.splitlines()
+        assert len(lines) == 1
+        assert '"input":{"id":"o1"}' in lines[0]
