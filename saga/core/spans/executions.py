@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from saga.core import events as e
+from saga.core.address import template
 from saga.core.definition import CommandTemplate
 from saga.core.identity import attempt_id, idempotency_key
 from saga.core.messages import Kind
@@ -191,7 +192,7 @@ def _attempt(ledger: Ledger, event: e.CommandIssued | e.CommandRepeated, number:
 
 
 def _template(ledger: Ledger, path: str, kind: Kind, *, unknown: bool) -> CommandTemplate | None:
-    step = ledger.plan.steps.get(path)
+    step = ledger.plan.steps.get(template(path))
     if step is None:
         return None
     if kind is Kind.ACTION:
