@@ -9,6 +9,7 @@ from saga.core.spans.executions import answered, dispatched, issued, repeated
 from saga.core.spans.ledger import Ledger, Trace
 from saga.core.spans.life import ended, started, turned
 from saga.core.spans.people import asked, parked, paused, released
+from saga.core.spans.waits import decided, heard, requested, waited, ways
 
 
 def trace_commit(
@@ -36,7 +37,7 @@ def rebuild(plan: Plan, commits: Iterable[Sequence[e.AnyEvent]], *, texts: bool 
     return tuple(spans)
 
 
-def _record(ledger: Ledger, event: e.AnyEvent) -> None:  # noqa: C901 - one line a family
+def _record(ledger: Ledger, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one line a family
     match event:
         case e.SagaStarted():
             started(ledger, event)
@@ -63,6 +64,16 @@ def _record(ledger: Ledger, event: e.AnyEvent) -> None:  # noqa: C901 - one line
             paused(ledger, event)
         case e.CancelRequested():
             asked(ledger, event)
+        case e.WaitStarted() | e.WaitEnded() | e.SignalConsumed():
+            waited(ledger, event)
+        case e.SignalReceived():
+            heard(ledger, event)
+        case e.ApprovalRequested():
+            requested(ledger, event)
+        case e.ApprovalDecided() | e.ApprovalClosed() | e.ApprovalEscalated() | e.ApprovalReminded():
+            decided(ledger, event)
+        case e.BranchChosen() | e.MapStarted():
+            ways(ledger, event)
         case e.CompensationStarted() | e.BlockFailed() | e.DeadlinePassed():
             turned(ledger, event)
         case e.SagaCompleted() | e.SagaCompensated() | e.SagaAbandoned():
