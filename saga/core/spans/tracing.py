@@ -37,7 +37,7 @@ def rebuild(plan: Plan, commits: Iterable[Sequence[e.AnyEvent]], *, texts: bool 
     return tuple(spans)
 
 
-def _record(ledger: Ledger, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 - one line a family
+def _record(ledger: Ledger, event: e.AnyEvent) -> None:  # noqa: C901 - one line a family
     match event:
         case e.SagaStarted():
             started(ledger, event)
@@ -64,6 +64,16 @@ def _record(ledger: Ledger, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 -
             paused(ledger, event)
         case e.CancelRequested():
             asked(ledger, event)
+        case e.CompensationStarted() | e.BlockFailed() | e.DeadlinePassed():
+            turned(ledger, event)
+        case e.SagaCompleted() | e.SagaCompensated() | e.SagaAbandoned():
+            ended(ledger, event)
+        case _:
+            _record_wait(ledger, event)
+
+
+def _record_wait(ledger: Ledger, event: e.AnyEvent) -> None:
+    match event:
         case e.WaitStarted() | e.WaitEnded() | e.SignalConsumed():
             waited(ledger, event)
         case e.SignalReceived():
@@ -74,9 +84,5 @@ def _record(ledger: Ledger, event: e.AnyEvent) -> None:  # noqa: C901, PLR0912 -
             decided(ledger, event)
         case e.BranchChosen() | e.MapStarted():
             ways(ledger, event)
-        case e.CompensationStarted() | e.BlockFailed() | e.DeadlinePassed():
-            turned(ledger, event)
-        case e.SagaCompleted() | e.SagaCompensated() | e.SagaAbandoned():
-            ended(ledger, event)
         case _:
             return
