@@ -23,7 +23,9 @@ def attempt_id(key: str, attempt: int) -> str:
 
 def span_id(saga: str, version: int, index: int, role: str) -> str:
     """16 hex characters naming the span opened by event `index` of commit `version`."""
-    return _digest(saga, f"span\0{version}\0{index}\0{role}", 8)
+    digest = _spans_of(saga).copy()  # a keyed hash begins with a block for its key: once a saga, not once a span
+    digest.update(f"span\0{version}\0{index}\0{role}".encode())
+    return digest.hexdigest()
 
 
 def trace_id(root: str) -> str:
@@ -39,6 +41,11 @@ def traceparent(root: str, span: str, *, sampled: bool = True) -> str:
 def jitter(key: str, attempt: int) -> float:
     """A fraction in [0, 1) that spreads retries: chance, made from the identity so that a replay draws the same."""
     return int(_digest(key, f"jitter\0{attempt}", 4), 16) / 2**32
+
+
+@lru_cache(maxsize=REMEMBERED_MAX)
+def _spans_of(saga: str) -> hashlib.blake2b:
+    return hashlib.blake2b(key=saga.encode()[:64], digest_size=8)
 
 
 def _digest(scope: str, text: str, size_bytes: int) -> str:

@@ -163,7 +163,7 @@ def _handler(ledger: Ledger, step: tuple[str, Kind], run: Run, attempt: int, han
     above = sent or ledger.open["step", *step]
     now_ns = ledger.book.now_ns
     begun_ns = max(above.start_ns, now_ns - handler_ms * 1_000_000)
-    attributes: Attributes = (*_step(*step, run.number), (d.STEP_ATTEMPT, attempt))
+    attributes: Attributes = ((d.STEP_NAME, step[0]), (d.STEP_ATTEMPT, attempt))
     if sent is not None:
         ledger.write(Open(ledger.id("queue"), above.id, "queue wait", above.start_ns, attributes), begun_ns)
     links = () if sent is not None else _answered_attempt(ledger, run, attempt)
