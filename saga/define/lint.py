@@ -30,6 +30,7 @@ from saga.core.blocks import (
 from saga.core.definition import Definition
 from saga.core.errors import Problem
 from saga.core.expression import JSON_NULL, Literal, Object
+from saga.define.checks import raised_here
 from saga.define.in_words import duration_text
 
 ACTION_TRAVELS = timedelta(days=7)
@@ -77,17 +78,22 @@ def _doubtful(definition: Definition) -> Iterator[Advice]:
 
 
 def _with_fallible_after(definition: Definition) -> Iterator[tuple[Step, str]]:
-    """Each step that can be followed by compensation, and the first step after it that may fail."""
-    steps = list(steps_of(definition.blocks))
-    for index, step in enumerate(steps):
-        if step.kind is StepKind.COMPENSATABLE:
-            after = [s for s in steps[index + 1 :] if s.command.failures or s.on_exhausted is OnExhausted.COMPENSATE]
-            yield step, next((f"'{s.path}' ({_reasons(s)})" for s in after), "")
+    """Each step that can be followed by compensation, and the first step or wait after it that may fail."""
+    blocks = list(blocks_of(definition.blocks))
+    for index, step in enumerate(blocks):
+        if isinstance(step, Step) and step.kind is StepKind.COMPENSATABLE:
+            after = ((block.path, _reasons(block)) for block in blocks[index + 1 :])
+            yield step, next((f"'{path}' ({reasons})" for path, reasons in after if reasons), "")
 
 
-def _reasons(step: Step) -> str:
-    exhausted = (EXHAUSTED,) if step.on_exhausted is OnExhausted.COMPENSATE else ()
-    return ", ".join((*step.command.failures, *exhausted))
+def _reasons(block: Block) -> str:
+    """Why it may fail, other than by standing before an operator."""
+    if not isinstance(block, Step):
+        return ", ".join(sorted(raised_here(block)))
+    if block.kind is StepKind.RETRYABLE:
+        return ""
+    exhausted = (EXHAUSTED,) if block.on_exhausted is OnExhausted.COMPENSATE else ()
+    return ", ".join((*block.command.failures, *exhausted))
 
 
 def _empty_undo(definition: Definition) -> Iterator[Advice]:
