@@ -75,7 +75,7 @@ def wrong(s: Saga, new: NewCustomer) -> Welcomed:
     s.signal("y", "paid")  # BAD a name for a type
     paid = s.signal("z", PaymentArrived, name="paid", within=DAY, on_late=On.CONTINUE)
     s.read("aa", Draft(name=coalesce(paid.ref, None)))  # BAD a choice that may be None
-    return Welcomed(url=nothing, licences=licences, approved_by=str(licences))
+    return Welcomed(url=nothing, licences=[nothing], approved_by=str(licences))
 
 
 @define("people", version=1)
