@@ -27,6 +27,7 @@ from saga.core.blocks import (
     children,
     steps_of,
 )
+from saga.core.bounds import EVENTS_MAX
 from saga.core.definition import Definition
 from saga.core.errors import Problem
 from saga.core.expression import JSON_NULL, Literal, Object
@@ -35,6 +36,9 @@ from saga.define.in_words import duration_text
 
 ACTION_TRAVELS = timedelta(days=7)
 """A key older than its participant remembers, less this, is not sent any more (protocol: an action expires so late)."""
+
+EVENTS_OF_A_STEP = 2
+"""Issued and answered."""
 
 
 def lint(definition: Definition) -> tuple[Problem, ...]:
@@ -47,6 +51,7 @@ def lint(definition: Definition) -> tuple[Problem, ...]:
             *_empty_undo(definition),
             *_outlasting(definition.blocks, definition.deadline, "the saga's deadline"),
             *_long(definition),
+            *_crowded(definition),
             *_forgotten(definition),
             *_overruled(definition.blocks, caught=None),
         )
@@ -171,6 +176,25 @@ def _longest(blocks: tuple[Block, ...]) -> timedelta:  # noqa: C901 - a closed m
                 total += block.limit * (_longest(block.body) + (block.pause or timedelta(0)))
             case Sleep() | Await() | Approval():
                 total += _wait(block)
+    return total
+
+
+def _crowded(definition: Definition) -> Iterator[Advice]:
+    """Items of items multiply: a history that is full begins no further step."""
+    steps = _steps_at_most(definition.blocks)
+    if steps * EVENTS_OF_A_STEP > EVENTS_MAX:
+        yield (
+            definition.name,
+            f"may do {steps} steps in one run, each at least {EVENTS_OF_A_STEP} events; at {EVENTS_MAX} it parks",
+            "lower the limits of its blocks, or run a sub-saga for every item",
+        )
+
+
+def _steps_at_most(blocks: tuple[Block, ...]) -> int:
+    total = 0
+    for block in blocks:
+        times = block.limit if isinstance(block, Each | Repeat) else 1
+        total += isinstance(block, Step) + times * sum(map(_steps_at_most, children(block)))
     return total
 
 

@@ -55,6 +55,12 @@ def wrong(s: Saga, new: NewCustomer) -> Welcomed:
     licences: list[int] = s.collect(added.id)  # BAD a list of str
     s.read("l", Draft(name=s.collect(added.id)))  # BAD a list for str
     s.collect(added.licence)  # BAD unknown field of the reply
+    return Welcomed(url=new.name, licences=[new.name], approved_by=str(licences))
+
+
+@define("waits", version=1)
+def waits(s: Saga, new: NewCustomer) -> None:
+    """Mistakes in what repeats and waits."""
     with s.repeat("m") as turn:  # BAD no limit
         pass
     with s.repeat("n", limit=5, pause=60) as turn:  # BAD a number without a unit
@@ -75,7 +81,7 @@ def wrong(s: Saga, new: NewCustomer) -> Welcomed:
     s.signal("y", "paid")  # BAD a name for a type
     paid = s.signal("z", PaymentArrived, name="paid", within=DAY, on_late=On.CONTINUE)
     s.read("aa", Draft(name=coalesce(paid.ref, None)))  # BAD a choice that may be None
-    return Welcomed(url=nothing, licences=[nothing], approved_by=str(licences))
+    s.read("bb", Draft(name=nothing))
 
 
 @define("people", version=1)

@@ -90,6 +90,11 @@ def signalled_too_late(s: Any, o: Any) -> None:
         s.signal("paid", c.OrderPlaced, within=timedelta(hours=2))
 
 
+def crowded(s: Any, o: Any) -> None:
+    with s.each("outer", o.lines, limit=100), s.each("inner", o.lines, limit=60):
+        s.read("quote", c.QuoteCourier(address=o.address))
+
+
 def overruled(s: Any, o: Any) -> None:
     with s.attempt("pay", on=[On.EXHAUSTED]):
         charge(s, o, on_exhausted=On.COMPENSATE)
@@ -109,6 +114,7 @@ def overruled(s: Any, o: Any) -> None:
         (decided_too_late, "look", "expires after 30 h, but the saga's deadline is 1 d"),
         (escalated_too_late, "look", "expires after 26 h, but the saga's deadline is 1 d"),
         (signalled_too_late, "paid", "waits at most 2 h, but the time of 'soon' is 1 h"),
+        (crowded, "t", "may do 6000 steps in one run, each at least 2 events; at 10000 it parks"),
         (overruled, "charge", "has no effect: the attempt 'pay' reacts to it"),
     ],
 )
