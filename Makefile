@@ -69,7 +69,7 @@ docs: $(STAMP) ## write again what follows from the code: references, error page
 
 .PHONY: test
 test: servers lint ## all of it: install what is missing, check, and run every test
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: sim
 sim: $(STAMP) ## simulate: SEED= repeats one run, RUNS= tries that many new seeds

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from saga.contract import VERSION_MAX
-from saga.core.bounds import EVENTS_MAX, RECORDED_BYTES_MAX
+from saga.core.bounds import EVENTS_MAX, MAP_ITEMS_MAX, RECORDED_BYTES_MAX, SIGNALS_WAITING_MAX, TURNS_MAX
 from saga.core.definition import DEFINITION_BYTES_MAX, DEPTH_MAX, STEPS_MAX, TAGS_MAX
 from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, OUTPUT_BYTES_MAX
 from saga.core.nearing import NEAR_PERCENT, NEARING_TAG
@@ -42,6 +42,7 @@ def limits() -> Iterator[Limit]:
     yield from _bodies()
     yield from _messages()
     yield from _sagas()
+    yield from _blocks()
     yield from _texts()
     yield from _definitions()
 
@@ -157,6 +158,33 @@ def _sagas() -> Iterator[Limit]:
         "",
         "a longer `timeout` is refused when the participant is made",
         ("tests/unit/participant/test_declaration.py::test_a_handler_has_a_quarter_of_an_hour",),
+    )
+
+
+def _blocks() -> Iterator[Limit]:
+    yield Limit(
+        "the items of an `each` block (its `limit`)",
+        MAP_ITEMS_MAX,
+        "items",
+        "",
+        "a greater `limit` is refused at build; more items than the `limit`: the block parks as `items`",
+        (f"{DEFINE}::test_items_and_turns", f"{CORE}::test_as_many_items_as_may_be_are_run_over_and_one_more_parks"),
+    )
+    yield Limit(
+        "the turns of a `repeat` block (its `limit`)",
+        TURNS_MAX,
+        "turns",
+        "",
+        "a greater `limit` is refused at build; after the last turn the block fails as `limit`",
+        (f"{DEFINE}::test_items_and_turns",),
+    )
+    yield Limit(
+        "signals of a saga that nothing waits for yet",
+        SIGNALS_WAITING_MAX,
+        "signals",
+        "",
+        "refused as `signal-limit`, and the sender hears it",
+        ("tests/unit/core/test_waits.py::test_what_cannot_be_kept_is_refused_with_a_reason",),
     )
 
 

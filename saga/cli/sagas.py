@@ -156,9 +156,7 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
     say(f"{detail.status}{' (paused)' if detail.paused else ''}  since {_moment(detail.started_at)}")
     if detail.because:
         say(f"because: {detail.because}")
-    for step in detail.steps:
-        undo = "" if step.undo is None else f"  undo: {step.undo.outcome}, attempt {step.undo.attempts}"
-        say(f"  {step.path:24} {step.state:8} attempt {step.action.attempts}{undo}")
+    _say_steps(detail)
     for wait in detail.waits:
         until = "" if wait.until is None else f" by {_moment(wait.until)}"
         say(f"waits: {wait.text}{until}")
@@ -168,6 +166,15 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
         _hint(note.reason)
     if detail.output is not None:
         say(f"output: {bytes(detail.output).decode()}")
+
+
+def _say_steps(detail: Any) -> None:
+    width = max((24, *(len(step.path) for step in detail.steps)))
+    for step in detail.steps:
+        undo = "" if step.undo is None else f"  undo: {step.undo.outcome}, attempt {step.undo.attempts}"
+        say(f"  {step.path:{width}} {step.state:8} attempt {step.action.attempts}{undo}")
+    if detail.not_begun and detail.phase == "running":
+        say(f"  not begun: {', '.join(detail.not_begun)}")
 
 
 def _hint(word: str) -> None:

@@ -44,7 +44,7 @@ class WaitingFor(msgspec.Struct, frozen=True, omit_defaults=True):
     """A reason, other than the reply of a participant, why the saga is not moving."""
 
     kind: str
-    """As in lists: `timer`, `delivery`, `paused`, …"""
+    """As in lists: `timer`, `signal`, `approval`, `child`, `delivery`, `paused`."""
     path: str = ""
     """Of the step, if it is a step that waits."""
     until: datetime | None = None
@@ -60,6 +60,7 @@ class LifecycleEvent(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     """The business key, or the id of the message that started it."""
     root: str
+    parent: str | None
     version: int
     """Of the commit: rises, with gaps, from event to event of a saga."""
     position: int
@@ -69,7 +70,7 @@ class LifecycleEvent(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     """After the commit, as in lists."""
     because: str = ""
-    """With `compensating`: `failed`, `exhausted`, `cancelled`, `deadline`, `operator`."""
+    """With `compensating`: `failed`, `exhausted`, `cancelled`, `deadline`, `operator`, `parent`."""
     code: str = ""
     """With `compensating`, and with the end of a saga that compensated: the declared failure, if there was one, else
     the same word as `because`."""
@@ -101,6 +102,7 @@ def lifecycle(
             definition_version=after.definition_version,
             key=after.start_key[2:],
             root=after.root,
+            parent=after.parent,
             version=after.version,
             position=position,
             at=at,
@@ -134,7 +136,7 @@ def _moments(
         yield Moment.WAITING, {"waits": reasons}
     if after.phase is Phase.COMPENSATING and (before is None or before.phase is not Phase.COMPENSATING):
         yield Moment.COMPENSATING, _why(commit)
-    if after.terminal and not (before is not None and before.terminal):
+    if after.terminal and (before is None or before.phase is not after.phase):
         yield Moment.ENDED, {"code": after.because_code}
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 import msgspec
 
 from saga.core import events as e
+from saga.core.address import template
 from saga.core.definition import Step
 from saga.core.messages import Kind, ReplyEffect
 from saga.core.plan import Plan
@@ -122,7 +123,7 @@ class Timeline:
     def _sending(self, event: e.CommandIssued | e.CommandRepeated | e.AttemptEnded) -> Entry:
         undoing = event.kind is Kind.COMPENSATION
         lane = Lane.UNDO if undoing else Lane.FORWARD
-        command = _command(self._plan.steps.get(event.path), undoing=undoing)
+        command = _command(self._plan.steps.get(template(event.path)), undoing=undoing)
         match event:
             case e.CommandIssued():
                 return Entry(event.at, lane, Mark.UNDOING if undoing else Mark.SENT, event.path, command)

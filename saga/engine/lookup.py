@@ -4,6 +4,8 @@ from datetime import datetime
 
 import msgspec
 
+from saga.core.address import template
+from saga.core.compensation import standing
 from saga.core.nearing import tags_of
 from saga.core.outstanding import view, waits
 from saga.core.state import Execution, SagaState
@@ -31,6 +33,7 @@ class StepDetail(msgspec.Struct, frozen=True):
     """One step that was reached."""
 
     path: str
+    """In an item `seats[2]/add`, in a turn `draft#3/write`."""
     state: str
     """`open`, `ok`, `failed`, `unknown`, `undoing`, `undone`, `parked`."""
     action: ExecutionDetail
@@ -76,6 +79,9 @@ class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
     parked_messages: tuple[ParkedNote, ...]
     """Of an open saga, unsettled, one for each reason, among the newest of the store."""
     steps: tuple[StepDetail, ...]
+    """In the order written, those of an item or a turn together: `seats[0]/add`, `seats[0]/tell`, `seats[1]/add`."""
+    not_begun: tuple[str, ...]
+    """Steps of the definition that were not reached, in no item and no turn."""
     tags: dict[str, str]
     output: msgspec.Raw | None
 
@@ -93,6 +99,9 @@ async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
         return None
     state = live.state
     parked = () if state.terminal else await _parked(store, saga)
+    begun = [step.path for step in standing(state, live.plan.definition.blocks)]
+    reached = {template(path) for path in begun}
+    not_begun = tuple(path for path in live.plan.steps if path not in reached)
     return SagaDetail(
         saga=state.saga,
         name=state.name,
@@ -108,7 +117,8 @@ async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
         because=state.because,
         waits=tuple(WaitDetail(w.kind, w.path, w.text, w.until, w.code) for w in waits(live.plan, state)),
         parked_messages=parked,
-        steps=tuple(_step(state, path) for path in live.plan.steps if path in state.steps),
+        steps=tuple(_step(state, path) for path in begun),
+        not_begun=not_begun,
         tags=tags_of(state),
         output=msgspec.Raw(state.output) if state.output else None,
     )

@@ -12,10 +12,13 @@ from datetime import datetime
 
 import msgspec
 
+from saga.core.address import template
+from saga.core.blocks import Step
 from saga.core.decide import Decision, decide
 from saga.core.errors import ProtocolViolation
 from saga.core.inputs import Reply
 from saga.core.messages import CommandMessage, Kind, ReplyMessage, ToSaga
+from saga.core.plan import Plan
 from saga.core.replies import screen
 from saga.core.retry import forgotten
 from saga.core.state import Execution, SagaState
@@ -130,7 +133,7 @@ async def _check_command(store: Store, clock: Clock, row: ParkedRow) -> None:
     command = command_from_wire(_as_delivered(row.message, sender=None))
 
     def decided(live: Live, now: datetime) -> Decision:
-        step, current = live.plan.steps.get(command.path), live.state.steps.get(command.path)
+        step, current = _step(live.plan, command.path), live.state.steps.get(command.path)
         execution = None if current is None else (current.action if command.kind is Kind.ACTION else current.undo)
         if step is None or current is None or execution is None or not _is_open(live.state, execution, command):
             raise NoWayBack(f"message {row.id}: its saga does not wait for this command any more. {_discard(row)}")
@@ -142,6 +145,11 @@ async def _check_command(store: Store, clock: Clock, row: ParkedRow) -> None:
         return Decision((), live.state)
 
     await commit_decision(store, clock, command.saga, decided, cause="")
+
+
+def _step(plan: Plan, path: str) -> Step | None:
+    """None for a path that another definition wrote."""
+    return plan.step(path) if template(path) in plan.steps else None
 
 
 def _is_open(state: SagaState, execution: Execution, command: CommandMessage) -> bool:

@@ -21,6 +21,8 @@ class LifecycleBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     definition_version: int
     root: str
     """The saga at the top of the tree; itself, if it has no parent."""
+    parent: str | None = None
+    """The saga that started it, if one did."""
     moment: Moment
     version: int
     """Of the commit in the saga's history: rises from event to event of a saga, with gaps."""
@@ -29,7 +31,7 @@ class LifecycleBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     status: str
     """After it: `running`, `parked`, `compensating`, `completed`, `compensated`, `abandoned`."""
     because: str = ""
-    """With `compensating`: `failed`, `exhausted`, `cancelled`, `deadline`, `operator`."""
+    """With `compensating`: `failed`, `exhausted`, `cancelled`, `deadline`, `operator`, `parent`."""
     code: str = ""
     """With `compensating` and a compensated end: the declared failure, else the same word as `because`."""
     step: str = ""
@@ -48,6 +50,7 @@ def lifecycle_to_wire(event: LifecycleEvent) -> Outgoing:
         key=event.key,
         definition_version=event.definition_version,
         root=event.root,
+        parent=event.parent,
         moment=event.moment,
         version=event.version,
         at=event.at,

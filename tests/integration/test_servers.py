@@ -24,6 +24,7 @@ from tests.servers import (
     provide_rabbit,
 )
 
+ROOT = Path(__file__).parents[2]
 QUORUM: FieldTable = {"x-queue-type": "quorum"}
 
 
@@ -166,3 +167,13 @@ def test_without_any_server_the_run_fails_and_says_what_to_do(monkeypatch: pytes
         provide_rabbit(),
     ):
         pass
+
+
+def test_no_two_runs_draw_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two ports one is drawn here and not yet listened on: another process draws the other one."""
+    monkeypatch.setattr(binaries, "PORT_MIN", 19_990)
+    monkeypatch.setattr(binaries, "PORT_MAX", 19_992)
+    here = binaries.free_port()
+    draw = "from tests.servers import binaries as b; b.PORT_MIN, b.PORT_MAX = 19_990, 19_992; print(b.free_port())"
+    there = subprocess.run([sys.executable, "-c", draw], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {here, int(there.stdout)} == {19_990, 19_991}

@@ -3,6 +3,7 @@
 import random
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 # Debian's rabbitmq-server in PATH is a wrapper that changes user through su, which stops itself when its child is
@@ -14,6 +15,7 @@ POSTGRES_FOLDER = "usr/lib/postgresql/*/bin"
 # must find its port still free.
 PORT_MIN = 20_000
 PORT_MAX = 32_000
+_RESERVATIONS: list[socket.socket] = []
 
 
 class ServersMissing(Exception):
@@ -64,13 +66,21 @@ def _version(folder: Path) -> int:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on now; drawn at random, so that parallel runs seldom meet."""
+    """A loopback port nobody listens on now, and that no other test process on this machine draws while this one runs.
+
+    The reservation is an abstract socket: it ends with the process, however that ends.
+    """
     while True:
         port = random.SystemRandom().randrange(PORT_MIN, PORT_MAX)
+        reservation = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                if sys.platform == "linux":  # nowhere else are there abstract sockets, and runs are seldom parallel
+                    reservation.bind(f"\0saga-test-port-{port}")
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                reservation.close()
                 continue
+        _RESERVATIONS.append(reservation)
         return port

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from saga.core import events as e
+from saga.core.address import template
 from saga.core.definition import CommandTemplate
 from saga.core.identity import attempt_id, idempotency_key
 from saga.core.messages import Kind
@@ -13,6 +14,8 @@ from saga.core.spans.ledger import PAUSED, Ledger, Open, Place, Run
 
 SEND = "send"
 EXCHANGE_COMMANDS = "saga.commands"
+WAITS = ("wait", "approval")
+"""Roles of what a saga waits for beside replies."""
 
 
 def issued(ledger: Ledger, event: e.CommandIssued) -> None:
@@ -191,7 +194,7 @@ def _attempt(ledger: Ledger, event: e.CommandIssued | e.CommandRepeated, number:
 
 
 def _template(ledger: Ledger, path: str, kind: Kind, *, unknown: bool) -> CommandTemplate | None:
-    step = ledger.plan.steps.get(path)
+    step = ledger.plan.steps.get(template(path))
     if step is None:
         return None
     if kind is Kind.ACTION:
@@ -234,8 +237,15 @@ def close(ledger: Ledger, path: str, kind: Kind, outcome: str, *, error: str = "
     ledger.end(step, attributes, error=error)
 
 
+def give_up_waiting(ledger: Ledger, within: str = "") -> None:
+    """Waits and requests below a block, or all of them, wait for nothing any more."""
+    for place in [place for place in ledger.open if place[0] in WAITS and place[1].startswith(within)]:
+        ledger.end(place, ((d.OUTCOME, "given-up"),))
+
+
 def close_all(ledger: Ledger) -> None:
-    """The saga ends: executions nobody asks about any more, parked steps, a pause."""
+    """The saga ends: executions nobody asks about any more, waits, parked steps, a pause."""
+    give_up_waiting(ledger)
     for _, path, kind in [place for place in ledger.open if place[0] == "step"]:
         close(ledger, path, Kind(kind), "unknown")
     for place in [place for place in ledger.open if place[0] == "parked"]:

@@ -7,7 +7,7 @@ from saga.core.identity import span_id, trace_id
 from saga.core.messages import Kind
 from saga.core.spans import data as d
 from saga.core.spans.data import Attributes, Link
-from saga.core.spans.executions import close_all
+from saga.core.spans.executions import close_all, give_up_waiting
 from saga.core.spans.ledger import SAGA, Ledger, Open, Trace
 
 ANCHOR: Final = "anchor"
@@ -70,6 +70,9 @@ def turned(ledger: Ledger, event: e.CompensationStarted | e.BlockFailed | e.Dead
         case e.CompensationStarted():
             code = d.word(event.code or event.because)
             ledger.fail(code)
+            give_up_waiting(ledger)
+            if SAGA not in ledger.open:  # a child that had completed is undone with its parent
+                ledger.begin(SAGA, f"{dict(ledger.book.attributes)[d.SAGA_NAME]} undone", ())
             for path in [place[1] for place in ledger.open if place[0] == "parked" and place[2] == Kind.ACTION]:
                 ledger.end(("parked", path, Kind.ACTION))
             attributes: Attributes = ((d.SAGA_BECAUSE, d.word(event.because)), (d.OUTCOME, code))
@@ -79,6 +82,7 @@ def turned(ledger: Ledger, event: e.CompensationStarted | e.BlockFailed | e.Dead
                 attributes += ((d.SAGA_MESSAGE, d.short(event.message)),)
             ledger.moment("turn", "compensation started", attributes, links=ledger.about(event.path, Kind.ACTION))
         case e.BlockFailed():
+            give_up_waiting(ledger, f"{event.path}/")
             attributes = ((d.STEP_NAME, event.step), (d.OUTCOME, d.word(event.code)))
             links = ledger.about(event.step, Kind.ACTION)
             ledger.moment("turn", f"{event.path} takes the other way", attributes, links=links)

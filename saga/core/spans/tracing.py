@@ -9,6 +9,7 @@ from saga.core.spans.executions import answered, dispatched, issued, repeated
 from saga.core.spans.ledger import Ledger, Trace
 from saga.core.spans.life import ended, started, turned
 from saga.core.spans.people import asked, parked, paused, released
+from saga.core.spans.waits import decided, heard, requested, waited, ways
 
 
 def trace_commit(
@@ -67,5 +68,21 @@ def _record(ledger: Ledger, event: e.AnyEvent) -> None:  # noqa: C901 - one line
             turned(ledger, event)
         case e.SagaCompleted() | e.SagaCompensated() | e.SagaAbandoned():
             ended(ledger, event)
+        case _:
+            _record_wait(ledger, event)
+
+
+def _record_wait(ledger: Ledger, event: e.AnyEvent) -> None:
+    match event:
+        case e.WaitStarted() | e.WaitEnded() | e.SignalConsumed():
+            waited(ledger, event)
+        case e.SignalReceived():
+            heard(ledger, event)
+        case e.ApprovalRequested():
+            requested(ledger, event)
+        case e.ApprovalDecided() | e.ApprovalClosed() | e.ApprovalEscalated() | e.ApprovalReminded():
+            decided(ledger, event)
+        case e.BranchChosen() | e.MapStarted():
+            ways(ledger, event)
         case _:
             return

@@ -31,6 +31,7 @@ def test_one_saga(saga: Type, started: str, by: str) -> None:
     reference = started if by == "id" else "order/o1"
     done = saga("show", reference)
     assert done.code == 0
+    assert "not begun: charge" in done.out
     assert "waits: reserve: reply of reserve-service.Reserve.v1 is due" in done.out
     assert saga("show", reference, "-o", "json").json()["saga"] == started
     assert "SagaStarted" in saga("history", reference).out

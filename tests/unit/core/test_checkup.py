@@ -68,7 +68,7 @@ def test_bindings_of_what_is_there() -> None:
     )
     found = {finding.what: finding.severity for finding in binding_findings(WANTED, gone)}
     assert found == {
-        "missing: binding saga.replies -> saga.replies under '#', policy saga-kept": "error",
+        "missing: binding saga.replies -> saga.replies under '#', policy saga-commands, policy saga-kept": "error",
         "differs: policy saga": "warning",
         "extra: binding saga.commands -> saga.commands.shipping under 'payments.#', policy theirs": "warning",
     }

@@ -10,8 +10,10 @@ from saga.core.definition import OnExhausted, RetryPolicy, StepKind
 from saga.core.evolve import evolve_commit
 from saga.core.lifecycle import LifecycleEvent, Moment, ParkedAt, lifecycle
 from saga.core.messages import Kind, Outcome
-from saga.core.state import SagaState
+from saga.core.state import Phase, SagaState
 from tests.builders import NOW, SAGA, Case, after, plan, step
+from tests.unit.core.test_approvals import decision, letter
+from tests.unit.core.test_children import PARENT, asks, child, link
 
 SECRET = "hunter2"
 TWO = plan(step("reserve"), step("charge"))
@@ -148,3 +150,46 @@ def test_nothing_that_others_wrote_is_told() -> None:
     case.when(i.Abandon(now=case.now, actor=SECRET, reason=SECRET))
     assert {str(each.moment) for each in told(case)} >= {"started", "waiting", "compensating", "parked", "ended"}
     assert SECRET.encode() not in msgspec.json.encode(told(case))
+
+
+def test_an_approval_and_a_sub_saga_are_waited_for() -> None:
+    """Kinds of waits that are no reply need no word of their own here."""
+    case = letter()
+    [wait] = told(case)[-1].waits
+    assert (wait.kind, wait.path) == ("approval", "review")
+    case.when(decision(case))
+    case.ok("send")
+    assert moments(case) == [("started", 1), ("waiting", 2), ("ended", 4)]
+
+
+def test_a_sub_saga_names_its_parent_and_ends_again_when_it_is_undone() -> None:
+    """Completed, then undone with its parent, step by step or at once."""
+    case = child()
+    case.ok("a")
+    case.ok("b")
+    asks(case, Kind.COMPENSATION)
+    case.ok("b")
+    case.ok("a")
+    assert [str(each.moment) for each in told(case)] == ["started", "ended", "compensating", "ended"]
+    assert [each.status for each in told(case)][1::2] == ["completed", "compensated"]
+    assert {(each.parent, each.root) for each in told(case)} == {(PARENT, PARENT)}
+    assert told(case)[2].because == "parent"
+
+
+def test_an_end_after_an_end_in_one_commit_is_told() -> None:
+    """Nothing was left to undo: the sub-saga goes from one end to the other."""
+    case = child()
+    case.ok("a")
+    case.ok("b")
+    undone = msgspec.structs.replace(case.state, version=case.state.version + 1, phase=Phase.COMPENSATED)
+    [ended] = lifecycle(case.plan, case.state, undone, (), NOW)
+    assert (ended.moment, ended.status) == (Moment.ENDED, "compensated")
+
+
+def test_a_sub_saga_that_never_began_starts_and_ends_in_one_commit() -> None:
+    """Its undo came first: two moments with two ids."""
+    case = child(parent=link(Kind.COMPENSATION), tombstone=True)
+    assert [(str(each.moment), each.id) for each in told(case)] == [
+        ("started", f"{SAGA}:1"),
+        ("ended", f"{SAGA}:1:ended"),
+    ]

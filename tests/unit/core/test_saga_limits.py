@@ -5,9 +5,10 @@ import pytest
 
 from saga.core import events as e
 from saga.core import inputs as i
-from saga.core.bounds import EVENTS_MAX, RECORDED_BYTES_MAX
+from saga.core.blocks import Each
+from saga.core.bounds import EVENTS_MAX, MAP_ITEMS_MAX, RECORDED_BYTES_MAX
 from saga.core.events import ParkCode
-from saga.core.expression import Object
+from saga.core.expression import Object, Ref, ScalarType
 from saga.core.limits import BODY_BYTES_MAX, OUTPUT_BYTES_MAX
 from saga.core.nearing import NEAR_PERCENT, NEARING_TAG, warnings
 from saga.core.outstanding import view
@@ -18,6 +19,7 @@ from tests.builders import INPUT_ID, Case, names, plan, step, template
 TWO_STEPS = plan(step("reserve"), step("charge"))
 REPLY = b'{"id":"x"}'
 AROUND_ID_BYTES = len('{"order":""}')
+ITEMS = Ref("input", ("seats",), ScalarType.LIST)
 NEAR_EVENTS = EVENTS_MAX * NEAR_PERCENT // 100
 
 
@@ -104,6 +106,22 @@ def test_the_largest_output_is_told_and_a_larger_one_parks() -> None:
     assert names(case.ok()) == ["StepSucceeded reserve", "StepParked output"]
     assert parked(case) == {"output": ParkCode.TOO_LARGE}
     assert cancelled(case).phase is Phase.COMPENSATED
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_as_many_items_as_may_be_are_run_over_and_one_more_parks(excess: int) -> None:
+    """Before anything of the block was asked."""
+    each = Each(path="seats", items=ITEMS, limit=MAP_ITEMS_MAX, window=2, body=(step("seats/add"),))
+    listed = b",".join(b"%d" % number for number in range(MAP_ITEMS_MAX + excess))
+    case = Case(plan(each), input=b'{"id":"o1","seats":[' + listed + b"]}")
+    if excess:
+        assert parked(case) == {"seats": ParkCode.ITEMS}
+        assert f"{MAP_ITEMS_MAX + 1} items" in case.state.parked["seats"].text
+        return
+    for number in range(MAP_ITEMS_MAX):
+        case.ok(f"seats[{number}]/add")
+    assert case.state.phase is Phase.COMPLETED
+    assert case.state.events_count < NEAR_EVENTS
 
 
 def test_a_tag_is_kept_whole_up_to_its_limit() -> None:

@@ -1,6 +1,7 @@
 """The limits of a definition, at their edges: what is at one builds, one more is refused with the place and the fix."""
 
 import types
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -8,10 +9,13 @@ import pytest
 
 from saga import Command, DefinitionError, Effect, Participant, command, define
 from saga.contract import VERSION_MAX
+from saga.core.bounds import MAP_ITEMS_MAX, TURNS_MAX
 from saga.core.definition import DEFINITION_BYTES_MAX, DEPTH_MAX, NAME_CHARACTERS_MAX, STEPS_MAX, TAGS_MAX
 from saga.define import Definition
+from tests.typing import onboarding
 from tests.typing import orders as c
 from tests.unit.define import mistakes as m
+from tests.unit.define import mistakes_of_structure as structure
 
 LONGEST = "a" * NAME_CHARACTERS_MAX
 
@@ -95,6 +99,40 @@ def test_steps() -> None:
     """A saga that needs more is several."""
     built(steps(STEPS_MAX))
     assert f"has {STEPS_MAX + 1} steps, more than {STEPS_MAX}. Fix: split" in refusal(steps(STEPS_MAX + 1))
+
+
+def structured(body: m.Body) -> Definition[Any, Any]:
+    """Over an input with seats to run over."""
+
+    def written(s: Any, new: onboarding.NewCustomer) -> None:
+        body(s, new)
+
+    made: Definition[Any, Any] = define("t", version=1)(written)
+    return made
+
+
+def each_of(limit: int) -> m.Body:
+    def body(s: Any, o: Any) -> None:
+        with s.each("seats", o.seats, limit=limit):
+            structure.add(s)
+
+    return body
+
+
+def turns_of(limit: int) -> m.Body:
+    def body(s: Any, _o: Any) -> None:
+        with s.repeat("writing", limit=limit) as turn:
+            turn.until(s.read("draft", structure.DRAFT).good)
+
+    return body
+
+
+@pytest.mark.parametrize(("body_of", "most"), [(each_of, MAP_ITEMS_MAX), (turns_of, TURNS_MAX)])
+def test_items_and_turns(body_of: Callable[[int], m.Body], most: int) -> None:
+    """The greatest limit an `each` or a `repeat` may be given."""
+    structured(body_of(most))
+    with pytest.raises(DefinitionError, match=f"limit=1 to {most}"):
+        structured(body_of(most + 1))
 
 
 def test_depth() -> None:

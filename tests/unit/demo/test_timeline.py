@@ -11,6 +11,8 @@ from saga.core.messages import Kind, ReplyEffect
 from saga.core.plan import Plan, plan_of
 from saga.demo.timeline import PLAIN_MARKS, Lane, Mark, Timeline
 from services.ordering.definitions import order
+from tests.builders import plan as plan_with
+from tests.builders import step, template
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -58,6 +60,15 @@ def test_a_step_names_its_command_and_its_answer(timeline: Timeline) -> None:
         "   0.000s  ● order v1 started, key o-1",
         "   0.010s  → charge      payments.ChargeCard",
         "   0.040s  ✓ charge      charge_id ch_1",
+    ]
+
+
+def test_an_item_and_a_turn_name_their_command_too() -> None:
+    """They stand at their place in the run; what is sent there is what the definition says."""
+    timeline = Timeline(plan_with(step("seats/add", command=template("crm", "Add"))))
+    assert lines(timeline, started(), issued("seats[2]/add", 10), issued("seats#3/add", 20))[1:] == [
+        "   0.010s  → seats[2]/add crm.Add",
+        "   0.020s  → seats#3/add crm.Add",
     ]
 
 

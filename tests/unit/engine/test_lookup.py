@@ -3,11 +3,13 @@
 import msgspec
 
 from saga import wire
+from saga.core.blocks import Each
+from saga.core.expression import Literal
 from saga.core.inputs import Abandon, Pause
 from saga.core.messages import Outcome, ReplyEffect
 from saga.engine.lookup import describe
 from saga.engine.operate import operate
-from tests.builders import reply
+from tests.builders import plan, raw, reply, step, template
 from tests.unit.engine.rig import Rig
 
 
@@ -94,3 +96,30 @@ async def test_an_answer_nobody_believed_is_shown_with_its_saga(rig: Rig) -> Non
     detail = await describe(rig.store, rig.clock, saga)
     assert detail is not None
     assert detail.parked_messages == ()
+
+
+async def test_every_item_is_listed_and_what_was_not_begun(rig: Rig) -> None:
+    """Item by item as written, by their places in this run; a step that no item reached is named beside them."""
+    command = template("reserve-service", "Seat")
+    add, tell = (step(f"seats/{name}", command=command) for name in ("add", "tell"))
+    seats = Each(path="seats", items=Literal(raw('["a","b","c"]')), limit=3, window=2, body=(add, tell))
+    await rig.publish(plan(seats, step("charge"), name="seating"))
+    process = await rig.process()
+    await process.hop(await rig.start(name="seating"))
+    saga = (await rig.row()).saga
+    detail = await describe(rig.store, rig.clock, saga)
+    assert detail is not None
+    assert [step.path for step in detail.steps] == ["seats[0]/add", "seats[1]/add"]
+    assert detail.not_begun == ("seats/tell", "charge")
+    first, second = await rig.commands("reserve-service")
+    await process.hop(await rig.reply(second))
+    await process.hop(await rig.reply(first))
+    detail = await describe(rig.store, rig.clock, saga)
+    assert detail is not None
+    assert [(step.path, step.state) for step in detail.steps] == [
+        ("seats[0]/add", "ok"),
+        ("seats[0]/tell", "open"),
+        ("seats[1]/add", "ok"),
+        ("seats[1]/tell", "open"),
+    ]
+    assert detail.not_begun == ("charge",)

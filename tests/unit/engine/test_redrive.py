@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from saga import wire
+from saga.core.blocks import Each
 from saga.core.bounds import ACTION_EXPIRES_AFTER
+from saga.core.expression import Literal
 from saga.core.messages import CommandMessage
 from saga.engine.redrive import NoWayBack, Redriving, redrive, way_back
 from saga.ports import Batch, Bus, CommitUnknown, Outgoing, ParkedAction, ParkedFilter, ParkedRow, Sent, Unavailable
+from tests.builders import plan, raw, step, template
 from tests.conformance.store.places import changed
 from tests.unit.engine.rig import CALLER, TWO_STEPS, Rig, start_message
 
@@ -204,10 +207,10 @@ async def test_what_has_no_way_back_says_so(rig: Rig) -> None:
     assert verbs(await the_parked(rig)) == []
 
 
-async def parked_command(rig: Rig) -> tuple[ParkedRow, CommandMessage]:
+async def parked_command(rig: Rig, name: str = "order") -> tuple[ParkedRow, CommandMessage]:
     """The first command of a saga, dead-lettered."""
     process = await rig.process()
-    await process.hop(await rig.start())
+    await process.hop(await rig.start(name=name))
     [command] = await rig.take("saga.commands.reserve-service", 1)
     dead = {"x-first-death-queue": command.queue, "x-first-death-exchange": command.exchange}
     letter = changed(command, queue="saga.dead", exchange="saga.dead", headers={**command.headers, **dead})
@@ -220,6 +223,17 @@ async def test_a_command_goes_back_while_its_saga_waits(rig: Rig) -> None:
     row, _ = await parked_command(rig)
     bus = Reached(rig.broker.bus("orchestrator"))
     await redrive(rig.store, bus, rig.clock, row, WISH)
+    assert (await rig.command()).message_id == row.message.message_id
+
+
+async def test_the_command_of_an_item_goes_back(rig: Rig) -> None:
+    """Its place in the run is not what the definition calls its step."""
+    add = step("seats/add", command=template("reserve-service", "Add"))
+    seats = Each(path="seats", items=Literal(raw('["a"]')), limit=3, window=1, body=(add,))
+    await rig.publish(plan(seats, name="seating"))
+    row, command = await parked_command(rig, "seating")
+    assert command.path == "seats[0]/add"
+    await redrive(rig.store, Reached(rig.broker.bus("orchestrator")), rig.clock, row, WISH)
     assert (await rig.command()).message_id == row.message.message_id
 
 

@@ -78,6 +78,7 @@ EVENT = LifecycleEvent(
     definition_version=1,
     key="A-1",
     root=SAGA,
+    parent=None,
     version=4,
     position=0,
     at=datetime(2026, 5, 1, tzinfo=UTC),

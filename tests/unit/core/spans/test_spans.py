@@ -8,13 +8,14 @@ import pytest
 
 from saga.core import events as e
 from saga.core import inputs as i
-from saga.core.definition import Attempt, OnExhausted, RetryPolicy, StepKind
+from saga.core.definition import Attempt, Each, OnExhausted, RetryPolicy, StepKind
+from saga.core.expression import Literal
 from saga.core.identity import trace_id
 from saga.core.messages import Kind, Outcome, ReplyEffect
 from saga.core.spans import Span
 from saga.core.spans.ledger import Trace
 from saga.core.spans.tracing import rebuild, trace_commit
-from tests.builders import NOW, SAGA, Case, plan, reply, step
+from tests.builders import NOW, SAGA, Case, plan, raw, reply, step, template
 from tests.spans import attribute, nested, tree
 
 TWO = plan(step("reserve"), step("charge"))
@@ -47,6 +48,17 @@ def completed() -> Case:
         case.pass_time(3)
         case.ok(handler_time=timedelta(seconds=1))
     return case
+
+
+def test_a_step_of_an_item_is_sent_to_its_service() -> None:
+    """Spans of items are named by their place in the run, and say where their commands went."""
+    add = step("seats/add", command=template("crm", "Add"))
+    seats = Each(path="seats", items=Literal(raw('["a"]')), limit=3, window=1, body=(add,))
+    case = Case(plan(seats))
+    case.ok()
+    told = lines(case)
+    assert "  seats[0]/add" in told
+    assert "    send saga.commands:crm.Add.v1" in told
 
 
 def test_a_completed_saga() -> None:
