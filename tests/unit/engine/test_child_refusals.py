@@ -31,7 +31,7 @@ async def test_a_definition_that_is_not_published_is_waited_for() -> None:
     assert (reply.code, reply.message) == ("unknown-command", "inner v2 is not published")
     assert len(hop.done) == 1
     await to_parent(rig, process)
-    assert (await row(rig, "order")).wait_text.endswith("follows after unknown-command")
+    assert (await row(rig, "order")).wait_text.endswith("follows after unknown-command: inner v2 is not published")
     await rig.publish(version_2())
     rig.clock.seconds += 10
     await process.tick()
