@@ -18,9 +18,12 @@ from datetime import timedelta
 
 import msgspec
 
+from saga.contract import ENGINE_SERVICE
 from saga.core.bounds import ACTION_EXPIRES_AFTER
 from saga.core.errors import BadValue
 
+SERVICE = ENGINE_SERVICE
+"""The engine's own: it takes the commands that start and undo sub-sagas."""
 START, COMMANDS, REPLIES, SIGNALS = "saga.start", "saga.commands", "saga.replies", "saga.signals"
 CONTROL, RESULTS, EVENTS, PARKING, DEAD = "saga.control", "saga.results", "saga.events", "saga.parking", "saga.dead"
 
@@ -118,8 +121,11 @@ POLICIES = (
 
 
 def wanted_topology(services: Iterable[str], users: Iterable[User] = ()) -> Topology:
-    """Everything for these services. `users` come from the functions below; none: rights are somebody else's care."""
-    commands = [(command_queue(service), f"{service}.#") for service in sorted(set(services))]
+    """Everything for these services, and for the engine's own.
+
+    `users` come from the functions below; none: rights are somebody else's care.
+    """
+    commands = [(command_queue(service), f"{service}.#") for service in sorted({*services, SERVICE})]
     return Topology(
         exchanges=EXCHANGES,
         queues=tuple(
@@ -209,7 +215,7 @@ def orchestrator(user: str = "orchestrator") -> User:
     return User(
         user,
         write=_any_of(START, COMMANDS, REPLIES, RESULTS, EVENTS),
-        read=_any_of(START, REPLIES, SIGNALS, CONTROL, PARKING, DEAD, command_queue("saga")),
+        read=_any_of(START, REPLIES, SIGNALS, CONTROL, PARKING, DEAD, command_queue(SERVICE)),
         topics=(TopicRight(REPLIES, write=r"^saga\."),),
     )
 

@@ -27,7 +27,7 @@ def problems_of(definition: Definition) -> list[Problem]:
     """Everything wrong with a finished tree."""
     found = list(_unraised(definition.blocks))
     count = sum(1 for _ in steps_of(definition.blocks))
-    if count == 0:
+    if not definition.blocks:
         found.append(Problem(definition.name, "has no step", "write s.step(...), s.read(...) or s.pivot(...)"))
     if count > STEPS_MAX:
         found.append(Problem(definition.name, f"has {count} steps, more than {STEPS_MAX}", "split the saga"))

@@ -27,13 +27,18 @@ from saga.core.blocks import (
     children,
     steps_of,
 )
+from saga.core.bounds import EVENTS_MAX
 from saga.core.definition import Definition
 from saga.core.errors import Problem
 from saga.core.expression import JSON_NULL, Literal, Object
+from saga.define.checks import raised_here
 from saga.define.in_words import duration_text
 
 ACTION_TRAVELS = timedelta(days=7)
 """A key older than its participant remembers, less this, is not sent any more (protocol: an action expires so late)."""
+
+EVENTS_OF_A_STEP = 2
+"""Issued and answered."""
 
 
 def lint(definition: Definition) -> tuple[Problem, ...]:
@@ -46,6 +51,7 @@ def lint(definition: Definition) -> tuple[Problem, ...]:
             *_empty_undo(definition),
             *_outlasting(definition.blocks, definition.deadline, "the saga's deadline"),
             *_long(definition),
+            *_crowded(definition),
             *_forgotten(definition),
             *_overruled(definition.blocks, caught=None),
         )
@@ -77,17 +83,22 @@ def _doubtful(definition: Definition) -> Iterator[Advice]:
 
 
 def _with_fallible_after(definition: Definition) -> Iterator[tuple[Step, str]]:
-    """Each step that can be followed by compensation, and the first step after it that may fail."""
-    steps = list(steps_of(definition.blocks))
-    for index, step in enumerate(steps):
-        if step.kind is StepKind.COMPENSATABLE:
-            after = [s for s in steps[index + 1 :] if s.command.failures or s.on_exhausted is OnExhausted.COMPENSATE]
-            yield step, next((f"'{s.path}' ({_reasons(s)})" for s in after), "")
+    """Each step that can be followed by compensation, and the first step or wait after it that may fail."""
+    blocks = list(blocks_of(definition.blocks))
+    for index, step in enumerate(blocks):
+        if isinstance(step, Step) and step.kind is StepKind.COMPENSATABLE:
+            after = ((block.path, _reasons(block)) for block in blocks[index + 1 :])
+            yield step, next((f"'{path}' ({reasons})" for path, reasons in after if reasons), "")
 
 
-def _reasons(step: Step) -> str:
-    exhausted = (EXHAUSTED,) if step.on_exhausted is OnExhausted.COMPENSATE else ()
-    return ", ".join((*step.command.failures, *exhausted))
+def _reasons(block: Block) -> str:
+    """Why it may fail, other than by standing before an operator."""
+    if not isinstance(block, Step):
+        return ", ".join(sorted(raised_here(block)))
+    if block.kind is StepKind.RETRYABLE:
+        return ""
+    exhausted = (EXHAUSTED,) if block.on_exhausted is OnExhausted.COMPENSATE else ()
+    return ", ".join((*block.command.failures, *exhausted))
 
 
 def _empty_undo(definition: Definition) -> Iterator[Advice]:
@@ -165,6 +176,25 @@ def _longest(blocks: tuple[Block, ...]) -> timedelta:  # noqa: C901 - a closed m
                 total += block.limit * (_longest(block.body) + (block.pause or timedelta(0)))
             case Sleep() | Await() | Approval():
                 total += _wait(block)
+    return total
+
+
+def _crowded(definition: Definition) -> Iterator[Advice]:
+    """Items of items multiply: a history that is full begins no further step."""
+    steps = _steps_at_most(definition.blocks)
+    if steps * EVENTS_OF_A_STEP > EVENTS_MAX:
+        yield (
+            definition.name,
+            f"may do {steps} steps in one run, each at least {EVENTS_OF_A_STEP} events; at {EVENTS_MAX} it parks",
+            "lower the limits of its blocks, or run a sub-saga for every item",
+        )
+
+
+def _steps_at_most(blocks: tuple[Block, ...]) -> int:
+    total = 0
+    for block in blocks:
+        times = block.limit if isinstance(block, Each | Repeat) else 1
+        total += isinstance(block, Step) + times * sum(map(_steps_at_most, children(block)))
     return total
 
 

@@ -206,7 +206,10 @@ def _silence(builder: Builder, path: str, rules: Rules) -> tuple[OnSilence, tupl
     if given is not On.REJECT and rules.expires is None:
         builder.bad(path, "says what its expiry means, but never expires", "give it expires=timedelta(...)")
     if isinstance(given, Escalate):
-        return OnSilence.ESCALATE, _roles(builder, path, given.to, "roles to escalate to")
+        others = _roles(builder, path, given.to, "roles to escalate to")
+        if others and not set(others) - set(rules.roles or ()):
+            builder.bad(path, "escalates to roles that were asked before", "name others: Escalate(to=[...])")
+        return OnSilence.ESCALATE, others
     if not isinstance(given, On) or given not in _SILENCE:
         fix = "On.REJECT, On.COMPENSATE or Escalate(to=[...])"
         builder.bad(f"{path}.on_expiry", f"{given!r} is not possible here", fix)

@@ -122,7 +122,7 @@ def _comparison(op: str, left: Placeholder, right: object) -> Placeholder:
 
 _CONDITION = "write conditions with s.when(...), all_of(...), any_of(...), not_(...); 'x or y' is coalesce(x, y)"
 _TEXT = "write text('... {} ...', x)"
-_WHOLE = "pass the whole list on; what is done for each item belongs in a participant"
+_WHOLE = "pass the whole list on, or do steps for every item: with s.each('lines', order.lines, limit=100) as line"
 _ARITHMETIC = "compute it in a participant and read its reply; a definition passes values on and compares them"
 _REFUSED = {
     "bool": ("is used as a condition of Python (if, and, or, not, in, a < b < c, match)", _CONDITION),

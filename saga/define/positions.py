@@ -34,10 +34,20 @@ def check_position(found: Findings, name: str, kind: StepKind, scope: Scope) -> 
                 reason = f"is a pivot inside {kind_of}'{fork.path}', {why}"
                 found.bad(name, reason, "move it behind the block")
                 break
-    given_up = next((fork.path for fork in forks if fork.shape in (Shape.WITHIN, Shape.ANY)), None)
+    given_up = _may_be_given_up(forks)
     if kind is StepKind.RETRYABLE and passed and given_up:
         reason = f"is retryable, but '{given_up}' may give it up half done, and nothing undoes it"
         found.bad(name, reason, "move it behind the block")
+
+
+def _may_be_given_up(forks: list[Fork]) -> str | None:
+    """The block that may leave a step in it half done: by the clock, or because something beside it failed."""
+    tried = False
+    for fork in forks:
+        tried = tried or fork.shape is Shape.ATTEMPT
+        if fork.shape in (Shape.WITHIN, Shape.ANY) or (tried and fork.shape in (Shape.ALL, Shape.EACH)):
+            return fork.path
+    return None
 
 
 def problems_of_pivots(scope: Scope) -> list[Problem]:

@@ -31,6 +31,8 @@ class Found(msgspec.Struct):
     live: dict[str, Live] = {}
     unreadable: dict[str, str] = {}
     """Sagas whose history this release cannot read, and why."""
+    below: dict[str, int] = {}
+    """How many sagas there are below the roots of children that may begin."""
 
 
 class SagaCache:

@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from saga.core.children import answer_version
 from saga.core.inputs import Delivered, Undelivered
-from saga.core.messages import CommandMessage, ResultMessage
+from saga.core.messages import CommandMessage, ReplyMessage, ResultMessage
 from saga.core.outstanding import outstanding
 from saga.core.plan import Plan
 from saga.core.state import SagaState, Waiting
+from saga.engine.children import reply_of
 from saga.engine.receive import Work
-from saga.ports import Bus, Clock, Outgoing, Sent, Wakes
-from saga.wire import command_to_wire, result_to_wire
+from saga.ports import Bus, Clock, Delivery, Outgoing, Sent, Wakes
+from saga.wire import command_to_wire, reply_to_wire, result_to_wire
 
 log = logging.getLogger("saga.engine")
 
@@ -32,6 +34,8 @@ class Dispatch(msgspec.Struct, frozen=True):
     """When all are confirmed, everything up to this commit is dispatched; 0: earlier ones are still in doubt."""
     commands: tuple[tuple[CommandMessage, bool], ...]
     """Each with whether its clock stands still because it was not delivered before."""
+    answer: ReplyMessage | None = None
+    """Of a child that has ended, to its parent."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -49,6 +53,8 @@ def wanted(
 
     Everything up to `known_version` is known to be on the broker.
     """
+    if state.terminal:
+        return Wanted(answering(state) if answer_version(state) > after_version else None, proven=True)
     due = outstanding(plan, state, min(after_version, known_version))
     if not due:
         return Wanted(None, proven=True)
@@ -73,6 +79,12 @@ def dispatch_of(plan: Plan, state: SagaState, after_version: int) -> Dispatch | 
     return wanted(plan, state, after_version, after_version, undelivered=True).dispatch
 
 
+def answering(state: SagaState) -> Dispatch | None:
+    """What the parent of a child that has ended is told."""
+    reply = reply_of(state)
+    return None if reply is None else Dispatch(state.saga, state.version, (), reply)
+
+
 class Dispatches:
     """What this process has sent: publishes, remembers what was confirmed, and writes it down for those who wait."""
 
@@ -83,8 +95,15 @@ class Dispatches:
         self._settle_after_seconds = settle_after_seconds
         self._confirmed: OrderedDict[str, int] = OrderedDict()
         self._unsettled: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._told: dict[str, int] = {}
+        """Children whose parent was told: they need no alarm any more."""
         self.unroutable: dict[str, str] = {}
         """Services whose queue took nothing when last tried, and what the broker said."""
+
+    @property
+    def user(self) -> str:
+        """Under which broker user this process sends."""
+        return self._bus.user
 
     def confirmed_version(self, saga: str) -> int:
         """The last commit of the saga that this process knows to be on the broker."""
@@ -93,12 +112,21 @@ class Dispatches:
     async def send(self, dispatches: Sequence[Dispatch], answers: Sequence[ResultMessage]) -> list[Work]:
         """Publish, and say what the sagas must know of it: attempts that reached no queue, or at last did."""
         flat = [(dispatch, command, delayed) for dispatch in dispatches for command, delayed in dispatch.commands]
-        messages: list[Outgoing] = [command_to_wire(command) for _, command, _ in flat]
+        ended = [(dispatch, dispatch.answer) for dispatch in dispatches if dispatch.answer is not None]
+        messages: list[Outgoing] = [reply_to_wire(reply) for _, reply in ended]
+        messages += [command_to_wire(command) for _, command, _ in flat]
         messages += [result_to_wire(answer) for answer in answers]
         results = await self._bus.publish(messages)
         feedback: list[Work] = []
+        for (dispatch, _), sent in zip(ended, results, strict=False):
+            if sent.outcome == "confirmed":
+                self._told[dispatch.saga] = dispatch.version
+            else:
+                log.warning("an answer to a parent is sent again later", extra={"saga": dispatch.saga})
         in_doubt: set[str] = set()
-        for (dispatch, command, delayed), sent in zip(flat, results, strict=False):  # answers need no result
+        for (dispatch, command, delayed), sent in zip(
+            flat, results[len(ended) :], strict=False
+        ):  # answers need no result
             if sent.outcome != "confirmed":
                 in_doubt.add(dispatch.saga)
             self._note(command.service, sent)
@@ -106,9 +134,22 @@ class Dispatches:
             if found is not None:
                 feedback.append(Work(found, dispatch.saga))
         for dispatch in dispatches:
-            if dispatch.saga not in in_doubt:
+            if dispatch.commands and dispatch.saga not in in_doubt:
                 self._confirm(dispatch)
         return feedback
+
+    async def refuse(self, refused: Sequence[tuple[ReplyMessage, Work]]) -> tuple[list[Delivery], list[Work]]:
+        """Answer commands that cannot be carried out now: those to acknowledge, and those to be tried again."""
+        if not refused:
+            return [], []
+        results = await self._bus.publish([reply_to_wire(reply) for reply, _ in refused])
+        done, again = list[Delivery](), list[Work]()
+        for (_, work), sent in zip(refused, results, strict=True):
+            if sent.outcome != "confirmed":
+                again.append(work)
+            elif work.delivery is not None:
+                done.append(work.delivery)
+        return done, again
 
     def answered(self, saga: str, version: int) -> None:
         """A reply proves that everything up to this commit was dispatched: nothing is to be written down."""
@@ -135,7 +176,13 @@ class Dispatches:
             self._confirmed.popitem(last=False)
 
     async def settle(self) -> int:
-        """Write `dispatched_version` of sagas that still wait; returns how many. Raises Unavailable."""
+        """Write `dispatched_version` of sagas that still wait; returns how many. Raises Unavailable.
+
+        Of children whose parent was told the alarm is taken away.
+        """
+        if self._told:
+            told, self._told = self._told, {}
+            await self._wakes.rearm({saga: (version, None) for saga, version in told.items()})
         before = self._clock.monotonic() - self._settle_after_seconds
         due: dict[str, int] = {}
         for saga, (version, confirmed_at) in self._unsettled.items():

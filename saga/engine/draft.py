@@ -5,23 +5,31 @@ set aside and the others go on.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from saga.core import events
+from saga.core.children import SERVICE
 from saga.core.decide import Decision, decide
 from saga.core.errors import ProtocolViolation
-from saga.core.inputs import Delivered, Refusal, Reply, Tick, Undelivered
-from saga.core.messages import ReplyMessage, ResultMessage, SignalMessage, StartMessage, ToSaga
+from saga.core.inputs import Delivered, ParentAsks, Refusal, Reply, Tick, Undelivered
+from saga.core.messages import (
+    CommandMessage,
+    ReplyMessage,
+    ResultMessage,
+    SignalMessage,
+    StartMessage,
+    ToSaga,
+)
 from saga.core.outstanding import next_wake, view
 from saga.core.plan import Plan
 from saga.core.replies import screen
 from saga.core.state import SagaState, Waiting
-from saga.engine import said
+from saga.engine import children, said
 from saga.engine.cache import Found, Live
-from saga.engine.dispatch import Dispatch, Dispatches, Wanted, dispatch_of, wanted
+from saga.engine.dispatch import Dispatch, Dispatches, Wanted, answering, dispatch_of, wanted
 from saga.engine.receive import ENGINE_DEFECT, Work, park
 from saga.engine.settings import EngineSettings
 from saga.engine.start import Opening, Starts
@@ -30,6 +38,9 @@ from saga.ports import Advance, ParkedMessage
 from saga.wire import Poison
 
 log = logging.getLogger("saga.engine")
+
+
+Plans = Mapping[tuple[str, int | None], Plan | str]
 
 
 class Move(msgspec.Struct, frozen=True, eq=False):
@@ -58,6 +69,8 @@ class Draft(msgspec.Struct):
     """What somebody said that does not count, and what they hear of it."""
     early: list[Work] = []
     """Signals that came before their saga."""
+    turned_away: list[tuple[ReplyMessage, Work]] = []
+    """Commands of parents that cannot be carried out now."""
     later: list[Work] = []
 
 
@@ -69,15 +82,19 @@ class Desk:
         self._dispatches = dispatches
         self._clock = clock
         self._trust = settings.trust
+        self._engine = dispatches.user
         self._hold = timedelta(seconds=settings.hold_seconds)
 
     async def draft(self, works: Sequence[Work], found: Found) -> Draft:
         """Everything these works come to. Raises Unavailable."""
         draft = Draft()
-        plans = await self._starts.plans([work.asks for work in works if isinstance(work.asks, StartMessage)])
+        plans = await self._starts.plans(_wanted(works))
         for work in works:
             try:
-                self._take(work, found, plans, draft)
+                if isinstance(work.asks, CommandMessage) and not work.saga:
+                    self._begin_child(work, work.asks, found, plans, draft)
+                else:
+                    self._take(work, found, plans, draft)
             except ProtocolViolation as violation:
                 self._set_aside(work, violation.code, violation.detail, draft)
             except Exception as error:
@@ -85,20 +102,30 @@ class Desk:
                 self._set_aside(work, ENGINE_DEFECT, f"{type(error).__name__}: {error}", draft)
         return draft
 
-    def _take(self, work: Work, found: Found, plans: Mapping[tuple[str, int | None], Plan | str], draft: Draft) -> None:
+    def _begin_child(self, work: Work, command: CommandMessage, found: Found, plans: Plans, draft: Draft) -> None:
+        """A parent asks for a child that is not there."""
+        asked = children.genuine(command, _parent(command, found))
+        plan = plans.get((command.command, command.command_version))
+        root = asked.parent.state.root
+        opening = self._starts.open_child(work, asked, plan, found.below.get(root, 0), self._clock.now())
+        if isinstance(opening, Refusal):
+            draft.turned_away.append((children.refused(command, opening), work))
+        else:
+            found.below[root] = found.below.get(root, 0) + 1
+            _open(work, opening, draft)
+
+    def _take(self, work: Work, found: Found, plans: Plans, draft: Draft) -> None:
         asks = work.asks
         if isinstance(asks, ParkedMessage):
             draft.parked.append(work)
         elif isinstance(asks, StartMessage):
             opening = self._starts.open(work, asks, plans.get((asks.name, asks.version)), self._clock.now())
-            key = (opening.new.name, opening.new.start_key)
-            if key in draft.openings:
-                draft.later.append(work)
-            else:
-                draft.openings[key] = opening
+            _open(work, opening, draft)
         elif work.saga in draft.moves:
             draft.later.append(work)
         elif work.saga in found.live:
+            if isinstance(asks, CommandMessage):
+                children.genuine(asks, _parent(asks, found))
             self._decide(work, found.live[work.saga], draft)
         elif work.saga in found.unreadable:
             raise ProtocolViolation(ENGINE_DEFECT, f"its saga cannot be read: {found.unreadable[work.saga]}")
@@ -126,6 +153,8 @@ class Desk:
             return
         if isinstance(given, Tick):
             self._look_again(before, given, draft)
+        elif isinstance(given, ParentAsks) and (told := answering(before.state)) is not None:
+            draft.resends.append(told)  # whoever asks again has not heard it
         draft.settled.append((work, before))
 
     def _refuse(self, work: Work, asks: ToSaga, refusal: Refusal, draft: Draft) -> None:
@@ -134,18 +163,20 @@ class Desk:
             raise ProtocolViolation(refusal.code, refusal.text)
         draft.refused.append((work, said.refused(asks, work.saga, refusal)))
 
-    def _input(self, work: Work, before: Live) -> Reply | Tick | Undelivered | Delivered | said.Said:
+    def _input(self, work: Work, before: Live) -> Reply | Tick | Undelivered | Delivered | ParentAsks | said.Said:
         """What happened to the saga. Raises ProtocolViolation for a reply to nothing it ever asked, and for what its
         sender may not say."""
         now = self._clock.now()
         match work.asks:
             case ReplyMessage() as reply:
-                rejected = screen(before.plan, before.state, reply)
+                rejected = screen(before.plan, before.state, reply, engine=frozenset({self._engine}))
                 if rejected is not None:
                     raise ProtocolViolation(rejected.code, rejected.detail)
                 return Reply(now=now, message=reply)
             case ToSaga() as message:
                 return said.input_of(message, before.state, self._trust, now)
+            case CommandMessage() as command:
+                return children.asks(command, now)
             case Undelivered() | Delivered() as feedback:
                 return msgspec.structs.replace(feedback, now=now)
             case _:
@@ -171,8 +202,6 @@ class Desk:
 
     def _wake_at(self, before: Live, after: SagaState) -> datetime | None:
         """When to look again at the latest; None when only an arrival or a person moves the saga, and at its end."""
-        if after.terminal or after.paused_at is not None:
-            return None
         return next_wake(before.plan, after, self._clock.now(), before.dispatched_version)
 
     def _look_again(self, live: Live, given: Tick, draft: Draft) -> None:
@@ -193,12 +222,37 @@ class Desk:
             draft.parked.append(park(work.delivery, code, detail))
 
 
-def open_count(state: SagaState) -> int:
-    """Commands of this saga that are sent and not answered."""
+def open_count(plan: Plan, state: SagaState) -> int:
+    """Commands of this saga that participants have not answered. A child takes as long as it takes: it is none."""
     if state.terminal:
         return 0
-    executions = (execution for step in state.steps.values() for execution in (step.action, step.undo))
+    steps = [step for path, step in state.steps.items() if plan.step(path).command.service != SERVICE]
+    executions = (execution for step in steps for execution in (step.action, step.undo))
     return sum(1 for each in executions if each is not None and each.waiting is Waiting.REPLY)
+
+
+def _wanted(works: Sequence[Work]) -> Iterator[tuple[str, int | None]]:
+    """The definitions that new sagas of a batch run on."""
+    for work in works:
+        if isinstance(work.asks, StartMessage):
+            yield work.asks.name, work.asks.version
+        elif isinstance(work.asks, CommandMessage) and not work.saga:
+            yield work.asks.command, work.asks.command_version
+
+
+def _parent(command: CommandMessage, found: Found) -> Live:
+    parent = found.live.get(command.saga)
+    if parent is None:
+        raise ProtocolViolation(Poison.UNKNOWN_SAGA, f"no parent {command.saga} in this store")
+    return parent
+
+
+def _open(work: Work, opening: Opening, draft: Draft) -> None:
+    key = (opening.new.name, opening.new.start_key)
+    if key in draft.openings:
+        draft.later.append(work)
+    else:
+        draft.openings[key] = opening
 
 
 def _cause(work: Work) -> str:
@@ -207,6 +261,8 @@ def _cause(work: Work) -> str:
             return f"reply {reply.service}.{reply.outcome} to {reply.path} {reply.in_reply_to}"
         case ToSaga() as message:
             return said.described(message)
+        case CommandMessage() as command:
+            return f"parent's {command.kind} {command.path} {command.message_id}"
         case Undelivered() | Delivered() as feedback:
             return f"broker {type(feedback).__name__.lower()} {feedback.path}"
         case _:

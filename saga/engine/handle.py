@@ -5,19 +5,19 @@ again.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import msgspec
 
 from saga.core.errors import SchemaMismatch, Unavailable
 from saga.core.events import AnyEvent
-from saga.core.messages import ReplyMessage, ResultMessage, ToSaga
+from saga.core.messages import CommandMessage, ReplyMessage, ResultMessage, StartMessage, ToSaga
 from saga.core.nearing import warnings
 from saga.core.state import SagaState
-from saga.engine import said
+from saga.engine import children, said
 from saga.engine.answers import accepted, ended, key_reused
-from saga.engine.cache import Live, SagaCache
+from saga.engine.cache import Found, Live, SagaCache
 from saga.engine.commit import Outcome, commit_all
 from saga.engine.dispatch import Dispatch, Dispatches, dispatch_of
 from saga.engine.draft import Desk, Draft, Move, open_count
@@ -44,6 +44,8 @@ class Hop(msgspec.Struct):
     again: list[Work] = []
     early: list[Work] = []
     """To be looked at again when their saga may have come."""
+    turned_away: list[tuple[ReplyMessage, Work]] = []
+    """Commands of parents that cannot be carried out now; acknowledged when their answer is on the broker."""
     opened: int = 0
     """Commands that began to wait for an answer in this commit, less those that no longer do."""
 
@@ -64,9 +66,10 @@ class Handler:
         """Decide and commit. Raises Unavailable or SchemaMismatch when the store cannot be used: nothing of the batch
         may be settled then, and all of it may be handled again."""
         works = await self._addressed(works)
-        found = await self._cache.read(work.saga for work in works if work.saga)
+        found = await self._cache.read(_read_for(works))
+        found.below = await self._below(works, found)
         draft = await self._desk.draft(works, found)
-        hop = Hop(again=draft.later, early=draft.early, dispatches=draft.resends)
+        hop = Hop(again=draft.later, early=draft.early, dispatches=draft.resends, turned_away=draft.turned_away)
         await self._commit(draft, hop)
         for work, live in draft.settled:
             _finish(work, live, live, hop)
@@ -83,8 +86,9 @@ class Handler:
         return await self.handle([park(work.delivery, ENGINE_DEFECT, f"{type(error).__name__}: {error}")])
 
     async def _addressed(self, works: Sequence[Work]) -> list[Work]:
-        """The same work with each saga's id: callers may name a saga by its business key."""
-        keys = {id(work): _key(work.asks) for work in works if isinstance(work.asks, ToSaga) and not work.saga}
+        """The same work with each saga's id: callers may name a saga by its business key, a parent knows only the
+        key of its command."""
+        keys = {id(work): key for work in works if not work.saga and (key := _key(work.asks)) is not None}
         if not keys:
             return list(works)
         known = await self._records.find(list(dict.fromkeys(keys.values())))
@@ -94,6 +98,12 @@ class Handler:
             else work
             for work in works
         ]
+
+    async def _below(self, works: Sequence[Work], found: Found) -> dict[str, int]:
+        """How many sagas there are below the roots of children that may begin."""
+        asked = (work.asks for work in works if isinstance(work.asks, CommandMessage) and not work.saga)
+        roots = {found.live[each.saga].state.root for each in asked if each.saga in found.live}
+        return await self._records.count_children(sorted(roots)) if roots else {}
 
     async def _commit(self, draft: Draft, hop: Hop) -> None:
         if not (draft.moves or draft.openings or draft.parked):
@@ -121,7 +131,7 @@ class Handler:
         before, state = move.before, move.decision.state
         _warn(before.state, state, move.decision.events)
         live = self._cache.keep(Live(before.plan, state, before.dispatched_version))
-        hop.opened += open_count(state) - open_count(before.state)
+        hop.opened += open_count(before.plan, state) - open_count(before.plan, before.state)
         if isinstance(move.work.asks, ReplyMessage) and move.sending.proven:
             self._dispatches.answered(state.saga, before.state.version)
         if move.sending.dispatch is not None:
@@ -161,7 +171,7 @@ class Handler:
         live = self._cache.keep(opening.live)
         state = live.state
         _warn(None, state, opening.events)
-        hop.opened += open_count(state)
+        hop.opened += open_count(live.plan, state)
         dispatch = dispatch_of(live.plan, state, after_version=0)
         if dispatch is not None:
             hop.dispatches.append(dispatch)
@@ -179,10 +189,10 @@ class Handler:
         over = await self._cache.current(same)
         for opening in lost:
             existing = known.get((opening.new.name, opening.new.start_key))
-            if existing is None:
-                hop.again.append(opening.work)
+            if existing is None or isinstance(opening.asks, CommandMessage):
+                hop.again.append(opening.work)  # a child that is there by now hears its parent
             else:
-                _existed(opening, existing, over.get(existing.saga), hop)
+                _existed(opening, opening.asks, existing, over.get(existing.saga), hop)
 
     async def _rearm(self, draft: Draft) -> None:
         """Alarms of sagas where nothing was due. If it fails their lease runs out and they are looked at again."""
@@ -197,8 +207,22 @@ class Handler:
 TERMINAL_STATUSES = frozenset({"completed", "compensated", "abandoned"})
 
 
-def _key(message: ToSaga) -> tuple[str, str]:
-    return message.name or "", BY_KEY + (message.business_key or "")
+def _key(asks: object) -> tuple[str, str] | None:
+    """Name and start key of the saga it is about, where the id is not known."""
+    if isinstance(asks, CommandMessage):
+        return children.key_of(asks)
+    if isinstance(asks, ToSaga):
+        return asks.name or "", BY_KEY + (asks.business_key or "")
+    return None
+
+
+def _read_for(works: Sequence[Work]) -> Iterator[str]:
+    """The sagas these works are about, and the parents of those that are asked for."""
+    for work in works:
+        if work.saga:
+            yield work.saga
+        if isinstance(work.asks, CommandMessage):
+            yield work.asks.saga
 
 
 def _warn(before: SagaState | None, after: SagaState, recorded: Sequence[AnyEvent]) -> None:
@@ -214,8 +238,8 @@ def _finish(work: Work, before: Live, after: Live, hop: Hop) -> None:
         hop.done.append(work.delivery)
 
 
-def _existed(opening: Opening, existing: Known, over: Live | None, hop: Hop) -> None:
-    asks, delivery = opening.asks, opening.work.delivery
+def _existed(opening: Opening, asks: StartMessage, existing: Known, over: Live | None, hop: Hop) -> None:
+    delivery = opening.work.delivery
     if existing.input_hash != opening.new.input_hash:
         refusal = key_reused(asks, opening.new.start_key, existing)
         if not asks.reply_to and delivery is not None:

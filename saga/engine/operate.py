@@ -13,8 +13,8 @@ from saga.core.decide import Decision, decide
 from saga.core.errors import SagaError
 from saga.core.inputs import Abandon, Cancel, Pause, Resolve, Resume
 from saga.core.operate import objection
-from saga.core.outstanding import view
-from saga.core.plan import pivot_passed
+from saga.core.outstanding import next_wake, view
+from saga.core.plan import Plan, pivot_passed
 from saga.core.state import Phase, SagaState
 from saga.engine.cache import Live, SagaCache
 from saga.engine.catalog import Catalog
@@ -109,8 +109,15 @@ def _advance(live: Live, decision: Decision, cause: str, now: datetime) -> Advan
         cause=cause,
         data=events.encode(decision.events),
         view=view(live.plan, after),
-        wake_at=None if after.terminal or after.paused_at is not None else now,
+        wake_at=now if is_to_be_looked_at(live.plan, after, now) else None,
     )
+
+
+def is_to_be_looked_at(plan: Plan, after: SagaState, now: datetime) -> bool:
+    """There is something to send: also the answer of a child that ended by this."""
+    if after.terminal:
+        return next_wake(plan, after, now, after.version - 1) is not None
+    return after.paused_at is None
 
 
 def _too_late(live: Live, after: SagaState, operation: Operation) -> None:

@@ -8,9 +8,10 @@ import msgspec
 
 from saga.core.errors import ProtocolViolation
 from saga.core.inputs import Delivered, Undelivered
-from saga.core.messages import ReplyMessage, ResultKind, ResultMessage, StartMessage, ToSaga
+from saga.core.messages import CommandMessage, ReplyMessage, ResultKind, ResultMessage, StartMessage, ToSaga
 from saga.ports import Delivery, ParkedMessage
 from saga.wire import (
+    command_from_wire,
     control_from_wire,
     names,
     parked_from_delivery,
@@ -30,10 +31,10 @@ ENGINE_DEFECT = "engine-defect"
 class Work(msgspec.Struct, frozen=True, eq=False):
     """Something to be decided on. A delivery is acknowledged only after what it led to is committed."""
 
-    asks: StartMessage | ReplyMessage | ToSaga | Undelivered | Delivered | ParkedMessage | None
+    asks: StartMessage | CommandMessage | ReplyMessage | ToSaga | Undelivered | Delivered | ParkedMessage | None
     """None: look at the clock."""
     saga: str = ""
-    """Known for all but starts, and for what is said to a saga by its business key."""
+    """Known for all but starts, commands to the engine, and what is said to a saga by its business key."""
     delivery: Delivery | None = None
     refusal: ResultMessage | None = None
     """With a ParkedMessage: what the caller is told."""
@@ -41,8 +42,9 @@ class Work(msgspec.Struct, frozen=True, eq=False):
     """Of a signal that came before its saga: when it is given up. Set when it is held first."""
 
 
-_DECODERS: dict[str, Callable[[Delivery], StartMessage | ReplyMessage | ToSaga | ParkedMessage]] = {
+_DECODERS: dict[str, Callable[[Delivery], StartMessage | CommandMessage | ReplyMessage | ToSaga | ParkedMessage]] = {
     names.QUEUE_START: start_from_wire,
+    names.QUEUE_CHILDREN: command_from_wire,
     names.QUEUE_REPLIES: reply_from_wire,
     names.QUEUE_SIGNALS: signal_from_wire,
     names.QUEUE_CONTROL: control_from_wire,

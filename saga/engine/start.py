@@ -1,6 +1,7 @@
 """Starts: a new saga drafted from a message, or the reason why it starts nothing."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -9,13 +10,15 @@ from saga.core import events
 from saga.core.blocks import Approval
 from saga.core.decide import business_key, decide
 from saga.core.errors import ProtocolViolation
-from saga.core.inputs import Start
-from saga.core.messages import StartMessage
+from saga.core.inputs import Refusal, Start
+from saga.core.messages import CommandMessage, RefusedCode, StartMessage
 from saga.core.outstanding import next_wake, view
 from saga.core.plan import Plan
 from saga.core.reads import check_reads
+from saga.engine import children
 from saga.engine.cache import Live
-from saga.engine.catalog import Catalog
+from saga.engine.catalog import Catalog, Wanted
+from saga.engine.children import Asked
 from saga.engine.receive import ENGINE_DEFECT, Work
 from saga.engine.settings import EngineSettings
 from saga.ports import Ids, NewSaga
@@ -28,7 +31,7 @@ class Opening(msgspec.Struct, frozen=True, eq=False):
     """A new saga, on its way into the commit."""
 
     work: Work
-    asks: StartMessage
+    asks: StartMessage | CommandMessage
     new: NewSaga
     live: Live
     events: tuple[events.AnyEvent, ...]
@@ -43,9 +46,9 @@ class Starts:
         self._gateways = settings.trust.gateways
         self._sampling = settings.sampling
 
-    async def plans(self, starts: list[StartMessage]) -> dict[tuple[str, int | None], Plan | str]:
+    async def plans(self, wanted: Iterable[Wanted]) -> dict[Wanted, Plan | str]:
         """What each of a batch's starts runs on, read once for all. Raises Unavailable."""
-        return await self._catalog.resolve((asks.name, asks.version) for asks in starts)
+        return await self._catalog.resolve(wanted)
 
     def open(self, work: Work, asks: StartMessage, plan: Plan | str | None, now: datetime) -> Opening:
         """The first commit of a new saga. Raises ProtocolViolation with the reason why there is none."""
@@ -53,32 +56,27 @@ class Starts:
             raise self._unknown(asks)
         if isinstance(plan, str):
             raise ProtocolViolation(ENGINE_DEFECT, f"the definition of {asks.name} cannot be run: {plan}")
-        mismatch = check_reads(plan.definition.reads, "input", asks.input)
-        if mismatch is not None:
-            raise ProtocolViolation(Poison.READS_MISMATCH, f"the saga cannot run on this input: {mismatch}")
         given = self._given(asks, plan, now)
-        decision = decide(plan, None, given)
-        if decision.state.requester is None and (excluding := _excludes_requester(plan)) is not None:
-            text = (
-                f"{excluding} of {asks.name} excludes whoever asks for the saga, and the start names nobody. "
-                "Fix: start it through a gateway that sets saga-actor, or name the requester in the definition"
-            )
-            raise ProtocolViolation(Poison.NO_REQUESTER, text)
-        wake_at = next_wake(plan, decision.state, now, 0)
-        new = NewSaga(
-            saga=given.saga,
-            name=given.name,
-            start_key=given.start_key,
-            input_hash=input_hash(asks.input),
-            root=given.saga,
-            parent=None,
-            definition=plan.hash,
-            cause=f"start {asks.message_id}",
-            data=events.encode(decision.events),
-            view=view(plan, decision.state),
-            wake_at=wake_at,
-        )
-        return Opening(work, asks, new, Live(plan, decision.state, 0), decision.events)
+        return _opening(work, asks, plan, given, f"start {asks.message_id}")
+
+    def open_child(
+        self, work: Work, asked: Asked, plan: Plan | str | None, below_root: int, now: datetime
+    ) -> Opening | Refusal:
+        """The first commit of a sub-saga, or why there is none."""
+        command = asked.command
+        refusal = children.objection(asked, below_root)
+        if refusal is not None:
+            return refusal
+        if not isinstance(plan, Plan):
+            text = plan or f"{command.command} v{command.command_version} is not published"
+            return Refusal(RefusedCode.UNKNOWN_COMMAND, text)
+        given = children.start(asked, plan.hash, self._ids.saga(), now)
+        parent = asked.parent.state
+        cause = f"{'undo' if given.tombstone else 'start'} by {parent.name} {parent.saga} {command.path}"
+        try:
+            return _opening(work, command, plan, given, cause)
+        except ProtocolViolation as violation:
+            return Refusal(RefusedCode.INVALID_PAYLOAD, f"{violation.code}: {violation.detail}")
 
     def _given(self, asks: StartMessage, plan: Plan, now: datetime) -> Start:
         saga = self._ids.saga()
@@ -106,6 +104,34 @@ class Starts:
         names = ", ".join(known) or "nothing"
         text = f"no definition {asks.name!r} is published; published: {names}. Fix: saga definitions publish MODULE"
         return ProtocolViolation(Poison.UNKNOWN_DEFINITION, text)
+
+
+def _opening(work: Work, asks: StartMessage | CommandMessage, plan: Plan, given: Start, cause: str) -> Opening:
+    mismatch = None if given.tombstone else check_reads(plan.definition.reads, "input", given.input)
+    if mismatch is not None:
+        raise ProtocolViolation(Poison.READS_MISMATCH, f"the saga cannot run on this input: {mismatch}")
+    decision = decide(plan, None, given)
+    state = decision.state
+    if state.requester is None and not given.tombstone and (excluding := _excludes_requester(plan)) is not None:
+        text = (
+            f"{excluding} of {given.name} excludes whoever asks for the saga, and the start names nobody. "
+            "Fix: start it through a gateway that sets saga-actor, or name the requester in the definition"
+        )
+        raise ProtocolViolation(Poison.NO_REQUESTER, text)
+    new = NewSaga(
+        saga=given.saga,
+        name=given.name,
+        start_key=given.start_key,
+        input_hash=input_hash(given.input),
+        root=state.root,
+        parent=state.parent,
+        definition=plan.hash,
+        cause=cause,
+        data=events.encode(decision.events),
+        view=view(plan, state),
+        wake_at=next_wake(plan, state, given.now, 0),
+    )
+    return Opening(work, asks, new, Live(plan, state, 0), decision.events)
 
 
 def _excludes_requester(plan: Plan) -> str | None:

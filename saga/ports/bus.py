@@ -75,6 +75,11 @@ class Subscription(Protocol):
 class Bus(Protocol):
     """The message broker."""
 
+    @property
+    def user(self) -> str:
+        """Who the broker takes this process for: what it publishes carries this sender, if any."""
+        ...
+
     async def publish(self, messages: Sequence[Outgoing]) -> list[Sent]:
         """Publish all, await every confirm; one result a message, in order. Never raises for the broker's sake."""
         ...

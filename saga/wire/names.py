@@ -16,6 +16,7 @@ EXCHANGE_PARKING: Final = topology.PARKING
 EXCHANGE_DEAD: Final = topology.DEAD
 
 QUEUE_START: Final = topology.START
+QUEUE_CHILDREN: Final = command_queue(topology.SERVICE)
 QUEUE_REPLIES: Final = topology.REPLIES
 QUEUE_SIGNALS: Final = topology.SIGNALS
 QUEUE_CONTROL: Final = topology.CONTROL

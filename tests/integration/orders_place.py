@@ -36,7 +36,15 @@ SOON = timedelta(seconds=40)
 SOON_SECONDS = SOON.total_seconds()
 POLL_SECONDS = 0.02
 SERVICES = ("reserve-service", "charge-service")
-READ_QUEUES = ("saga.start", "saga.replies", "saga.control", "saga.parking", "saga.dead")
+READ_QUEUES = (
+    "saga.start",
+    "saga.commands.saga",
+    "saga.replies",
+    "saga.signals",
+    "saga.control",
+    "saga.parking",
+    "saga.dead",
+)
 BROKER_USER = ("guest",)
 """The servers of a run have one user; whose replies are believed is its own test."""
 

@@ -154,7 +154,7 @@ class MemoryBus:
 
     def __init__(self, broker: MemoryBroker, user: str) -> None:
         self._broker = broker
-        self._user = user
+        self.user = user
         self._subscriptions: list[MemorySubscription] = []
         self._closed = False
 
@@ -163,22 +163,22 @@ class MemoryBus:
         await asyncio.sleep(0)  # as over a network: others may run in between
         if self._closed:
             return [Sent("unknown", "the bus is closed; nothing was sent") for _ in messages]
-        return [self._broker.take(message, self._user) for message in messages]
+        return [self._broker.take(message, self.user) for message in messages]
 
     async def consume(self, queue: str, prefetch: int) -> "MemorySubscription":
         """Open a subscription. Raises MissingQueue, or Unavailable without the right to read."""
         if self._closed:
             raise Unavailable("the bus is closed")
         self._broker.queue(queue)
-        if not self._broker.may_read(self._user, queue):
-            raise Unavailable(f"{self._user} may not read {queue}")
+        if not self._broker.may_read(self.user, queue):
+            raise Unavailable(f"{self.user} may not read {queue}")
         subscription = MemorySubscription(self._broker, queue, prefetch)
         self._subscriptions.append(subscription)
         return subscription
 
     async def declare_results(self, client: str, *, kept: timedelta = timedelta.max) -> tuple[str, str]:  # noqa: ARG002
         """Make a caller's own queue; returns its name and its `reply_to`. It is kept as long as the process lives."""
-        queue, reply_to = result_queue(self._user, client), result_key(self._user, client)
+        queue, reply_to = result_queue(self.user, client), result_key(self.user, client)
         self._broker.apply(Topology(queues=(Queue(queue),), bindings=(Binding(RESULTS, queue, reply_to),)))
         return queue, reply_to
 

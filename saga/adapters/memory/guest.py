@@ -20,7 +20,7 @@ class GuestBus:
     def __init__(self, folder: Path, user: str) -> None:
         """Raises Unavailable for a folder whose path is too long."""
         self._path = socket_path(folder)
-        self._user = user
+        self.user = user
         self._publishing: Frames | None = None
         self._turn = asyncio.Lock()
         self._clients: dict[str, str] = {}
@@ -49,7 +49,7 @@ class GuestBus:
             try:
                 async with asyncio.timeout(CALL_SECONDS_MAX):
                     if self._publishing is None:
-                        self._publishing, _ = await greeted(self._path, Hello(self._user))
+                        self._publishing, _ = await greeted(self._path, Hello(self.user))
                     await self._publishing.write(list(messages))
                     return await self._publishing.read(list[Sent])
             except (OSError, EOFError, Unavailable) as problem:
@@ -63,7 +63,7 @@ class GuestBus:
         """Open a subscription, connected again when the other process comes back. Raises Unavailable, MissingQueue."""
         if self._closed:
             raise Unavailable("the bus is closed")
-        hello = Hello(self._user, queue, prefetch, self._clients.get(queue, ""))
+        hello = Hello(self.user, queue, prefetch, self._clients.get(queue, ""))
         subscription = GuestSubscription(self._path, hello)
         await subscription.connect()
         self._subscriptions.append(subscription)
@@ -72,7 +72,7 @@ class GuestBus:
     async def declare_results(self, client: str, *, kept: timedelta = timedelta.max) -> tuple[str, str]:  # noqa: ARG002
         """Make a caller's own queue; returns its name and its `reply_to`. It is kept as long as the other process
         lives. Raises Unavailable."""
-        frames, welcome = await greeted(self._path, Hello(self._user, client=client))
+        frames, welcome = await greeted(self._path, Hello(self.user, client=client))
         frames.close()
         self._clients[welcome.results_queue] = client
         return welcome.results_queue, welcome.reply_to

@@ -42,6 +42,11 @@ class RabbitBus:
         return cls(url, name, link, Publisher(link, user=user, deadline_seconds=publish_seconds))
 
     @property
+    def user(self) -> str:
+        """Of the url; without one the broker's own default."""
+        return self._publish_link.user
+
+    @property
     def connected(self) -> bool:
         """Whether every connection stands now; for readiness."""
         return self._publish_link.up and (self._consume_link is None or self._consume_link.up)

@@ -22,9 +22,10 @@ CONTENTION_MAX_SECONDS = 0.25
 class Publishing:
     """Batches on their way to the broker, a few at once."""
 
-    def __init__(self, dispatches: Dispatches, backlog: Backlog, batches_max: int) -> None:
+    def __init__(self, dispatches: Dispatches, backlog: Backlog, readers: Readers, batches_max: int) -> None:
         self._dispatches = dispatches
         self._backlog = backlog
+        self._readers = readers
         self._batches_max = batches_max
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -58,6 +59,9 @@ class Publishing:
 
     async def _publish(self, hop: Hop) -> None:
         self._backlog.add(await self._dispatches.send(hop.dispatches, hop.answers))
+        done, again = await self._dispatches.refuse(hop.turned_away)
+        self._backlog.add(again)
+        await self._readers.acknowledge(done)
 
     def _published(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -135,7 +139,7 @@ class Decider:
             self._backlog.add(hop.again)
         if hop.early:
             self._backlog.hold(hop.early)
-        if hop.dispatches or hop.answers:
+        if hop.dispatches or hop.answers or hop.turned_away:
             if self._publishing.full:
                 await self._readers.acknowledge(hop.done)  # acks must flow while a broker in alarm takes nothing
                 hop.done = []

@@ -43,7 +43,7 @@ class Orchestrator:
         handler = Handler(store, cache, desk, self._dispatches, now)
         self._backlog = Backlog(settings)
         self._readers = Readers(bus, self._backlog, self.health, settings)
-        self._publishing = Publishing(self._dispatches, self._backlog, settings.publishes_max)
+        self._publishing = Publishing(self._dispatches, self._backlog, self._readers, settings.publishes_max)
         self._decider = Decider(handler, self._backlog, self._readers, self._publishing, self.health)
         self._stopping = asyncio.Event()
         self._store_usable = asyncio.Event()

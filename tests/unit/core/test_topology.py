@@ -33,6 +33,7 @@ def test_every_service_has_one_queue_bound_to_all_its_commands() -> None:
     """However often it is named."""
     assert [queue.name for queue in TOPOLOGY.queues if queue.name.startswith("saga.commands")] == [
         "saga.commands.payments",
+        "saga.commands.saga",
         "saga.commands.shipping",
     ]
     assert Binding("saga.commands", "saga.commands.payments", "payments.#") in TOPOLOGY.bindings

@@ -288,6 +288,15 @@ def retryable_given_up(s: Any, o: Any) -> None:
         s.retryable("tell", MAIL)
 
 
+def retryable_beside_a_failure(s: Any, o: Any) -> None:
+    mail(s, "a")
+    with s.attempt("try", on=[On.DEADLINE]), s.parallel("both") as branch:
+        with branch("left"):
+            s.signal("payment", c.PaymentArrived, within=HOUR)
+        with branch("right"):
+            s.retryable("tell", MAIL)
+
+
 def unraised_deadline(s: Any, o: Any) -> None:
     with s.attempt("try", on=[On.DEADLINE]):
         s.signal("payment", c.PaymentArrived)

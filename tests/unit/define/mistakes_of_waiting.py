@@ -162,6 +162,11 @@ def escalate_to_nobody(s: Any, o: Any) -> None:
     add(s)
 
 
+def escalate_to_the_same(s: Any, o: Any) -> None:
+    s.gate("review", showing=o, expires=HOUR, on_expiry=Escalate(to=["editor"]), **ASKED)
+    add(s)
+
+
 def escalate_without_expiry(s: Any, o: Any) -> None:
     s.gate("review", showing=o, on_expiry=Escalate(to=["head"]), **ASKED)
     add(s)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from saga import Command, Effect, On, Saga, command, define, no_undo
+from saga.define import Escalate
 from tests.typing import orders as c
 
 
@@ -58,6 +59,42 @@ def forgotten(s: Any, _: Any) -> None:
     s.step("brief", ChargeBriefly(), undo=Unwind(note="x"))
 
 
+def forgotten_waiting(s: Any, _: Any) -> None:
+    s.step("brief", ChargeBriefly(), undo=Unwind(note="x"))
+    s.sleep("rest", timedelta(hours=30))
+
+
+def refusable(s: Any, o: Any) -> None:
+    s.step("reserve", c.ReserveStock(order_id=o.order_id, lines=[]), undo=no_undo("stays"))
+    s.gate("look", showing=o, roles=["boss"])
+
+
+def sleeps_too_long(s: Any, o: Any) -> None:
+    charge(s, o)
+    s.sleep("rest", timedelta(hours=25))
+
+
+def decided_too_late(s: Any, o: Any) -> None:
+    charge(s, o)
+    s.gate("look", showing=o, roles=["boss"], expires=timedelta(hours=30))
+
+
+def escalated_too_late(s: Any, o: Any) -> None:
+    charge(s, o)
+    s.gate("look", showing=o, roles=["boss"], expires=timedelta(hours=13), on_expiry=Escalate(to=["head"]))
+
+
+def signalled_too_late(s: Any, o: Any) -> None:
+    charge(s, o)
+    with s.within("soon", timedelta(hours=1)):
+        s.signal("paid", c.OrderPlaced, within=timedelta(hours=2))
+
+
+def crowded(s: Any, o: Any) -> None:
+    with s.each("outer", o.lines, limit=100), s.each("inner", o.lines, limit=60):
+        s.read("quote", c.QuoteCourier(address=o.address))
+
+
 def overruled(s: Any, o: Any) -> None:
     with s.attempt("pay", on=[On.EXHAUSTED]):
         charge(s, o, on_exhausted=On.COMPENSATE)
@@ -71,6 +108,13 @@ def overruled(s: Any, o: Any) -> None:
         (empty_undo, "charge.undo.note", "is null in every case"),
         (too_long, "t", "may take 1 day, 1:00:00 together (within=), longer than its deadline"),
         (forgotten, "brief", "may be undone after 2 d, but 'payments' knows its key for 1 d"),
+        (forgotten_waiting, "brief", "may be undone after 2 d ('rest' waits behind it), but 'payments' knows its key"),
+        (refusable, "reserve", "is never undone (stays), but 'look' (rejected) may still fail after it"),
+        (sleeps_too_long, "rest", "sleeps for 25 h, but the saga's deadline is 1 d"),
+        (decided_too_late, "look", "expires after 30 h, but the saga's deadline is 1 d"),
+        (escalated_too_late, "look", "expires after 26 h, but the saga's deadline is 1 d"),
+        (signalled_too_late, "paid", "waits at most 2 h, but the time of 'soon' is 1 h"),
+        (crowded, "t", "may do 6000 steps in one run, each at least 2 events; at 10000 it parks"),
         (overruled, "charge", "has no effect: the attempt 'pay' reacts to it"),
     ],
 )
@@ -80,7 +124,7 @@ def test_advice_names_place_reason_and_fix(body: Callable[[Any, Any], None], pla
     def written(s: Saga, order: c.PlaceOrder) -> None:
         body(s, order)
 
-    deadline = timedelta(days=2 if body is forgotten else 1)
+    deadline = timedelta(days=2 if body in (forgotten, forgotten_waiting) else 1)
     [problem] = define("t", version=1, deadline=deadline)(written).lints
     assert (problem.kind, problem.place) == ("lint", place)
     assert reason in problem.reason

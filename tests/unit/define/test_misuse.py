@@ -53,8 +53,8 @@ MISUSES: dict[str, tuple[Body, str]] = {
     "in constants": (lambda s, o: s.when(o.address.country in ("DE", "AT")).__enter__(), "s.when(...)"),
     "in value": (lambda s, o: s.when("x" in o.lines).__enter__(), "one_of(x, ...)"),
     "match": (match_member, "s.when(...)"),
-    "for": (lambda _, o: [line.sku for line in o.lines], "belongs in a participant"),
-    "unpack": (lambda s, o: mail(s, [*o.lines]), "belongs in a participant"),
+    "for": (lambda _, o: [line.sku for line in o.lines], "with s.each("),
+    "unpack": (lambda s, o: mail(s, [*o.lines]), "pass the whole list on"),
     "len": (lambda s, o: s.when(len(o.lines) > 2).__enter__(), "size(x)"),
     "f-string": (lambda s, o: mail(s, f"{o.order_id}"), "text('"),
     "format": (lambda s, o: mail(s, "{}".format(o.order_id)), "text('"),  # noqa: UP032 - the case

@@ -189,6 +189,9 @@ class Process:
         """Decide, and publish what follows; feedback is decided on at once."""
         hop = await self.handle(*works)
         feedback = await self.dispatches.send(hop.dispatches, hop.answers)
+        done, again = await self.dispatches.refuse(hop.turned_away)
+        hop.done += done
+        feedback += again
         if feedback:
             await self.hop(*feedback)
         return hop

@@ -208,6 +208,11 @@ class Alarmed:
         self.over = asyncio.Event()
         self.publishing = 0
 
+    @property
+    def user(self) -> str:
+        """Is known."""
+        return self._inner.user
+
     async def consume(self, queue: str, prefetch: int) -> Subscription:
         """Is not held up."""
         return await self._inner.consume(queue, prefetch)
