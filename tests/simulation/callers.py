@@ -41,7 +41,7 @@ class Callers:
             if world.chance(world.faults.start_again):
                 later = at + world.random.choice((0.0, 0.01, 5.0, 500.0))
                 other = msgspec.structs.replace(
-                    ask, input=b'{"id":"other","n":1,"items":[{"n":7}]}', request=f"other-{number}"
+                    ask, input=b'{"id":"other","n":1,"items":[{"n":2}]}', request=f"other-{number}"
                 )
                 world.after(later, world.broker.publish_ask, ask)
                 world.after(later + 1.0, world.broker.publish_ask, other)
