@@ -58,4 +58,6 @@ def paused(row: Row, since: datetime, until: datetime) -> timedelta:
             elif isinstance(event, e.SagaResumed) and paused_at is not None:
                 total += max(timedelta(0), min(event.at, until) - max(paused_at, since))
                 paused_at = None
+    if paused_at is not None:
+        total += max(timedelta(0), until - max(paused_at, since))
     return total

@@ -49,7 +49,7 @@ def _first(shadow: Shadow, path: str, other: str) -> None:
     if shadow.plan.step(other).on_undo_failed is OnUndoFailed.CONTINUE and other in shadow.parked:
         return
     mine, its = shadow.acts[path], shadow.acts[other]
-    asked = other in shadow.undos and shadow.undos[other].open
+    asked = other in shadow.parked or (other in shadow.undos and shadow.undos[other].open)
     if its.outcome is None and mine.outcome is None:
         if its.issued > mine.issued and not asked:
             raise Violation("S11", f"{path} is undone before {other}, which was issued later")
