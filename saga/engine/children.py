@@ -132,6 +132,7 @@ def start(asked: Asked, definition: str, saga: str, now: datetime) -> Start:
         input=asked.input,
         message_id=command.message_id,
         by=SERVICE,
+        traceparent=command.traceparent,
         untraced=parent.untraced,
         tombstone=command.kind is Kind.COMPENSATION,
         parent=ParentOf(

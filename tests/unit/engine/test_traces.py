@@ -11,10 +11,13 @@ from saga.core.spans import Span
 from saga.core.spans.tracing import rebuild
 from saga.engine.catalog import Catalog
 from saga.engine.follow import Follower, Progress, Recorded
+from saga.engine.retrace import whole_trace
 from saga.engine.settings import EngineSettings, FollowSettings
 from saga.engine.traces import TraceSink
 from saga.ports import Unavailable
 from tests.spans import attribute, nested, tree
+from tests.unit.engine import family
+from tests.unit.engine.family import INNER, OUTER, WAITING
 from tests.unit.engine.rig import TWO_STEPS, Process, Rig
 
 SETTINGS = FollowSettings(batch_max=2)
@@ -158,6 +161,26 @@ async def test_an_unsampled_saga_that_fails_is_rebuilt(scene: Scene) -> None:
     assert set(scene.shelf.spans) == set(await scene.expected())
     assert all(attribute(span, "saga.rebuilt") is True for span in scene.shelf.spans)
     tree(scene.shelf.spans)
+
+
+async def test_a_child_is_below_the_attempt_that_asked_for_it() -> None:
+    """One trace, one root; exported as it goes, and rebuilt whole whichever of the two is named."""
+    scene = Scene(Rig(OUTER, INNER, WAITING))
+    process, follower = await scene.rig.process(), scene.follower()
+    await family.started(scene.rig, process)
+    await family.to_engine(scene.rig, process)
+    await process.hop(await scene.rig.reply(await scene.rig.command()))
+    await family.to_parent(scene.rig, process)
+    await process.hop(await scene.rig.reply(await scene.rig.command("charge-service")))
+    await follow(follower)
+    found = tree(scene.shelf.spans)
+    nested(found, foreign=frozenset({"inner started"}))
+    (attempt,) = found.find("send saga.commands:saga.inner.v1")
+    assert [child.span.name for child in attempt.children if child.span.name.endswith("started")] == ["inner started"]
+    assert len(found.find("inner")) == 1
+    for row in await scene.rig.rows():
+        whole = await whole_trace(scene.rig.store, scene.rig.clock, row.saga)
+        assert set(whole or ()) == set(scene.shelf.spans)
 
 
 async def test_one_bad_history_does_not_stop_the_others(scene: Scene) -> None:
