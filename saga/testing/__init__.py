@@ -41,17 +41,21 @@ from saga.testing.happenings import (
     Happening,
     abandoned,
     answered,
+    approved,
     cancelled,
     paused,
+    rejected,
     resolved,
     resumed,
+    signalled,
     started,
     time_passed,
     undelivered,
 )
-from saga.testing.harness import Operator, Run, Services, begin, play
+from saga.testing.harness import Run, Services, begin, play
 from saga.testing.idempotent import Finding, NotIdempotent, Proven, assert_idempotent
 from saga.testing.network import CALM, ROUGH, Network
+from saga.testing.people import Operator
 from saga.testing.scripts import Unscripted
 
 __all__ = [
@@ -82,6 +86,7 @@ __all__ = [
     "Verdict",
     "abandoned",
     "answered",
+    "approved",
     "assert_idempotent",
     "begin",
     "cancelled",
@@ -101,9 +106,11 @@ __all__ = [
     "play",
     "refused",
     "refused_by",
+    "rejected",
     "resolved",
     "resumed",
     "retry",
+    "signalled",
     "silent",
     "started",
     "stuck",

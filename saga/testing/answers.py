@@ -97,7 +97,10 @@ Script = One | Sequence[One]
 """Several are used up sending by sending; then its last answer goes on, without its mishap, or its function is asked
 every time."""
 Answers = Mapping[str, Script]
-"""Scripts by step: `charge`, and `charge.undo` for its compensation. Compensations need none."""
+"""Scripts by step: `charge`, and `charge.undo` for its compensation. Compensations need none.
+
+`seats/add` answers in every item, one after the other; `seats[2]/add` in that one. So with turns: `draft#3/write`.
+"""
 
 
 def ok(reply: msgspec.Struct | None = None) -> Answer:

@@ -19,6 +19,8 @@ from saga.testing.story import BEGIN, Story
 from saga.testing.world import World
 
 SENDINGS_MAX = 100_000
+OTHERS = frozenset({"parked", "paused", "approval", "signal"})
+"""Kinds of wait that end when a person or an outside system does something."""
 
 
 class Engine:
@@ -44,10 +46,8 @@ class Engine:
         return self.story.state
 
     def at_rest(self) -> bool:
-        """Nothing is on its way, and the saga has ended or only a person moves it."""
-        return self.flights.empty and all(
-            wait.kind in {"parked", "paused"} for wait in waits(self.story.plan, self.state)
-        )
+        """Nothing is on its way, and the saga has ended or only others move it."""
+        return self.flights.empty and all(wait.kind in OTHERS for wait in waits(self.story.plan, self.state))
 
     def move(self, limit: datetime) -> bool:
         """Do what happens next, if it happens by `limit`. Raises RuntimeError for a saga that never comes to rest."""

@@ -57,7 +57,8 @@ def undone(path: str) -> Expected:
 
 
 def compensating(because: str | None = None) -> Expected:
-    """From here everything is undone; `because` is `failed`, `exhausted`, `cancelled`, `deadline` or `operator`."""
+    """From here everything is undone; `because` is `failed`, `exhausted`, `rejected`,
+    `expired`, `limit`, `cancelled`, `deadline`, `parent` or `operator`."""
     return Expected(e.CompensationStarted, {} if because is None else {"because": because})
 
 
@@ -90,7 +91,7 @@ def matches(plan: Plan, expected: Expected, happened: e.Event) -> bool:
 def _same_command(plan: Plan, command: msgspec.Struct, happened: e.Event) -> bool:
     if not isinstance(happened, e.CommandIssued):
         return False
-    step = plan.steps[happened.path]
+    step = plan.step(happened.path)
     unknown = step.undo_unknown if happened.undoes_outcome == "unknown" else None
     template = step.command if happened.kind is Kind.ACTION else unknown or step.undo
     wanted = contract_of(type(command)).type_name

@@ -1,6 +1,6 @@
 """What may happen to a saga, in the words of a test: `started`, `answered`, `time_passed`, `cancelled`, ..."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
@@ -8,6 +8,7 @@ import msgspec
 
 from saga.core import inputs as i
 from saga.core.definition import CommandTemplate, Step
+from saga.core.events import Choice
 from saga.core.identity import attempt_id, idempotency_key
 from saga.core.inputs import Verdict
 from saga.core.messages import Kind, Outcome, ReplyEffect, ReplyMessage
@@ -15,6 +16,8 @@ from saga.core.operate import objection
 from saga.core.state import Execution
 from saga.engine.operate import NotPossible
 from saga.testing.answers import Answer, Mishap, address, mishap_of, split
+from saga.testing.outside import APPROVER, Deciding, decision_of, signal_of
+from saga.testing.places import is_step
 from saga.testing.scripts import check, encoded, encoded_failure, sender_of
 from saga.testing.story import Story, start_of
 
@@ -113,9 +116,37 @@ def resolved(
     return Happening(f"resolved({step!r}, {verdict})", input_of)
 
 
+def signalled(name: str, body: msgspec.Struct, *, message_id: str | None = None) -> Happening:
+    """Somebody outside sends a signal; the same `message_id` again is the same signal again."""
+    return Happening(f"signalled({name!r})", lambda story, now: signal_of(story, name, body, now, message_id))
+
+
+def approved(
+    path: str,
+    approver: str = APPROVER,
+    *,
+    roles: Collection[str] | None = None,
+    edit: msgspec.Struct | None = None,
+    reason: str = "",
+) -> Happening:
+    """A person approves, with these roles (None: those that were asked for); `edit` is the subject as changed."""
+    held = None if roles is None else frozenset(roles)
+    said = Deciding(path=path, choice=Choice.APPROVE, approver=approver, roles=held, edit=edit, reason=reason)
+    return Happening(f"approved({path!r}, {approver!r})", lambda story, now: decision_of(story, said, now))
+
+
+def rejected(
+    path: str, approver: str = APPROVER, *, roles: Collection[str] | None = None, reason: str = REASON
+) -> Happening:
+    """A person says no."""
+    held = None if roles is None else frozenset(roles)
+    said = Deciding(path=path, choice=Choice.REJECT, approver=approver, roles=held, reason=reason)
+    return Happening(f"rejected({path!r}, {approver!r})", lambda story, now: decision_of(story, said, now))
+
+
 def _execution(story: Story, step: str) -> tuple[Step, Execution]:
     path, kind = split(step)
-    if path not in story.plan.steps:
+    if not is_step(story.plan, path):
         known = ", ".join(story.plan.steps)
         raise LookupError(f"{story.title} has no step {path!r}. Fix: one of {known}")
     current = story.state.steps.get(path)
@@ -130,7 +161,7 @@ def _execution(story: Story, step: str) -> tuple[Step, Execution]:
         raise LookupError(
             f"{story.title}: {step!r} was not sent, so nobody answers it; sent were: {', '.join(sent) or 'none'}"
         )
-    return story.plan.steps[path], execution
+    return story.plan.step(path), execution
 
 
 def _reply(story: Story, where: str, answer: Answer, now: datetime) -> i.Input:

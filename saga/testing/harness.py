@@ -3,24 +3,21 @@
 Nothing sleeps: time jumps to whatever happens next. Nothing is random: a seed always tells the same story.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Generic, Self, TypeVar
 
 import msgspec
 
 from saga.contract import contract_of
 from saga.core import events as e
-from saga.core import inputs as i
-from saga.core.inputs import Verdict
-from saga.core.operate import objection
 from saga.core.outstanding import Wait, view, waits
 from saga.core.state import Phase, SagaState
 from saga.define import Definition
-from saga.engine.operate import NotPossible
 from saga.testing.answers import Answers, Sent
 from saga.testing.engine import Engine, spell
 from saga.testing.laws import broken_laws
 from saga.testing.network import CALM, Flights, Network
+from saga.testing.people import Operator, Outsiders
 from saga.testing.scripts import Scripts
 from saga.testing.story import BEGIN, Story, start_of
 from saga.testing.world import World
@@ -31,8 +28,6 @@ C = TypeVar("C", bound=msgspec.Struct)
 
 PATIENCE = timedelta(days=60)
 """Virtual time after which `finish` leaves a saga that neither ends nor parks."""
-ACTOR = "test"
-REASON = "a test said so"
 
 
 async def play(
@@ -45,9 +40,10 @@ async def play(
     seed: int = 0,
     network: Network = CALM,
 ) -> "Run[O]":
-    """Run a saga to rest: to its end, or to where only a person moves it.
+    """Run a saga to rest: to its end, or to where only others move it (see `Run.finish`).
 
-    With `until`, a step such as `book` or `charge.undo`, it stops when that command is on its way and has not arrived.
+    With `until`, a step such as `book` or `charge.undo`, it stops when that command is on its way and has not arrived;
+    with the name of a wait, when the saga waits there.
 
     Raises Unscripted for a command that nothing answers, TypeError for an answer that breaks its contract, ValueError
     for an input the definition cannot run on, LookupError for a step it does not have or does not reach.
@@ -72,13 +68,16 @@ def begin(
     return Run(definition.output, engine)
 
 
-class Run(Generic[O]):
-    """A saga at work. `services` is what the world does to it, `operator` what people do; time passes in between."""
+class Run(Outsiders, Generic[O]):
+    """A saga at work: time passes, and in between `signal`, `approve` and `reject` say something to it.
+
+    `services` is what the world does to it, `operator` what those who run it do.
+    """
 
     def __init__(self, output: type[O], engine: Engine) -> None:
         """Made by `play` and `begin`."""
+        super().__init__(engine)
         self._output = output
-        self._engine = engine
         self.services = Services(engine)
         self.operator = Operator(engine)
 
@@ -160,7 +159,7 @@ class Run(Generic[O]):
         return list(found.values())
 
     def attempts(self, step: str) -> int:
-        """How often a command was sent: `charge`, `charge.undo`."""
+        """How often a command was sent: `charge`, `charge.undo`, `seats[2]/add`."""
         return sum(sent.step == step for sent in self._engine.sent)
 
     def __str__(self) -> str:
@@ -171,7 +170,8 @@ class Run(Generic[O]):
         return "\n".join(lines)
 
     async def finish(self) -> Self:
-        """Let time pass until the saga has ended and nothing is on its way, or until only a person moves it."""
+        """Let time pass until the saga has ended and nothing is on its way, or until only others move it: people whose
+        approval it waits for or before whom it is parked, and senders of signals. Sleeping and retries take no time."""
         limit = self._engine.now + PATIENCE
         while not self._engine.at_rest() and self._engine.move(limit):
             pass
@@ -186,12 +186,18 @@ class Run(Generic[O]):
         return self
 
     async def until(self, step: str) -> Self:
-        """Let time pass until this command is on its way. Raises LookupError when the saga comes to rest before."""
+        """Let time pass until this command is on its way, or the saga waits here: `pay`, `seats[2]/add.undo`, `review`.
+
+        Raises LookupError when it comes to rest before.
+        """
         limit = self._engine.now + PATIENCE
-        while not self.attempts(step):
+        while not (self.attempts(step) or self._waits_at(step)):
             if self._engine.at_rest() or not self._engine.move(limit):
                 raise LookupError(f"{step} was never sent: {self}")
         return self
+
+    def _waits_at(self, path: str) -> bool:
+        return any(wait.path == path and wait.kind in {"timer", "signal", "approval"} for wait in self.waits)
 
 
 class Services:
@@ -223,60 +229,3 @@ class Services:
     def kill_orchestrator(self, after_commits: int) -> None:
         """The orchestrator dies right after that commit of the saga, before it sends anything, and starts again."""
         self._engine.dies_after = after_commits
-
-
-class Operator:
-    """What people may do to a saga. Each raises NotPossible, in an operator's words, when it does not fit."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def cancel(self, reason: str = REASON) -> str:
-        """Ask for compensation; returns when it takes effect: `now`, `if-pivot-fails` or `too-late`."""
-        now = self._now()
-        request = f"cancel-{self._engine.state.version}"
-        asked = self._engine.apply(i.Cancel(now=now, request=request, by="operator", actor=ACTOR, reason=reason))
-        return next((event.takes_effect for event in asked if isinstance(event, e.CancelRequested)), "now")
-
-    def abandon(self, reason: str = REASON) -> tuple[str, ...]:
-        """Close without undoing; returns the steps whose effects stand or may stand."""
-        closed = self._engine.apply(i.Abandon(now=self._now(), actor=ACTOR, reason=reason))
-        return next((event.unresolved for event in closed if isinstance(event, e.SagaAbandoned)), ())
-
-    def pause(self, reason: str = REASON) -> None:
-        """Issue nothing and stop every deadline."""
-        self._engine.apply(i.Pause(now=self._now(), actor=ACTOR, reason=reason))
-
-    def resume(self, reason: str = REASON) -> None:
-        """End a pause: open deadlines move by its length."""
-        self._engine.apply(i.Resume(now=self._now(), actor=ACTOR, reason=reason))
-        self._engine.tick()
-
-    def resolve(
-        self,
-        path: str,
-        verdict: Verdict,
-        *,
-        evidence: str = "",
-        reply: msgspec.Struct | None = None,
-        reason: str = REASON,
-    ) -> None:
-        """Move a parked step."""
-        given = i.Resolve(
-            now=self._now(),
-            path=path,
-            verdict=verdict,
-            actor=ACTOR,
-            reason=reason,
-            evidence=evidence,
-            reply=None if reply is None else msgspec.json.encode(reply),
-        )
-        refusal = objection(self._engine.story.plan, self._engine.state, given)
-        if refusal is not None:
-            raise NotPossible(refusal)
-        self._engine.apply(given)
-
-    def _now(self) -> datetime:
-        if self._engine.state.terminal:
-            raise NotPossible(f"the saga has ended: {self._engine.state.phase}")
-        return self._engine.now

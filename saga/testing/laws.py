@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from saga.core import events as e
 from saga.core.definition import Step, StepKind
 from saga.core.messages import Kind
+from saga.core.outstanding import waits
 from saga.core.plan import Plan
 from saga.core.state import Phase, SagaState
+from saga.testing.places import SideBySide
 from saga.testing.world import World
 
 
@@ -17,14 +19,20 @@ def broken_laws(plan: Plan, state: SagaState, events: tuple[e.AnyEvent, ...], wo
         *_once(world),
         *_order(plan, events),
         *_point_of_no_return(plan, events),
-        *([] if state.terminal or state.parked else ["it neither ended nor stands in front of a person"]),
+        *_rest(plan, state),
     ]
+
+
+def _rest(plan: Plan, state: SagaState) -> Iterator[str]:
+    others = any(wait.kind in {"approval", "signal", "child"} for wait in waits(plan, state))
+    if not (state.terminal or state.parked or others):
+        yield "it neither ended nor stands in front of a person"
 
 
 def _effects(plan: Plan, state: SagaState, world: World) -> Iterator[str]:
     standing = set(world.standing)
     for path, current in state.steps.items():
-        step = plan.steps[path]
+        step = plan.step(path)
         if state.phase is Phase.COMPENSATED and path in standing and (_can_be_undone(step) or path in plan.pivots):
             yield f"compensated, and the effect of {path} stands"
         done = current.action.outcome == "ok" and not current.undone and step.kind is not StepKind.READ
@@ -38,7 +46,8 @@ def _once(world: World) -> Iterator[str]:
 
 
 def _order(plan: Plan, events: tuple[e.AnyEvent, ...]) -> Iterator[str]:
-    """Unfinished ones first, newest issue first; then in reverse order of completion; the next after the one before."""
+    """Unfinished ones first; then in reverse order of completion; the next after the one before. Branches and items
+    have no order among each other, and what is unfinished may be undone at once."""
     steps = _Steps(plan)
     for at, event in enumerate(events):
         if isinstance(event, e.CommandIssued) and event.kind is Kind.COMPENSATION:
@@ -52,19 +61,23 @@ class _Steps:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._side_by_side = SideBySide(plan)
         self._issued: dict[str, int] = {}
         self._settled: dict[str, int] = {}
-        self._under_way = ""
+        self._under_way: set[str] = set()
+        self._all = False
+        """The whole saga is undone, not only a block of it."""
 
     def undo(self, path: str) -> Iterator[str]:
         """What is wrong with undoing this step now."""
-        if self._under_way:
-            yield f"{path} is undone while the undo of {self._under_way} is under way"
-        targets = [each for each in self._issued if _can_be_undone(self._plan.steps[each])]
-        first = max(targets, key=self._rank, default=path)
-        if self._rank(first) > self._rank(path):
-            yield f"{path} is undone before {first}"
-        self._under_way = path
+        for other in sorted(self._under_way - {path}):
+            if self._before(other, path):
+                yield f"{path} is undone while the undo of {other} is under way"
+        targets = [each for each in self._issued if each not in self._under_way and self._can_be_undone(each)]
+        earlier = [each for each in targets if each != path and self._before(each, path)]
+        if earlier:
+            yield f"{path} is undone before {max(earlier, key=self._rank)}"
+        self._under_way.add(path)
 
     def note(self, at: int, event: e.AnyEvent) -> None:
         """Anything but the issue of a compensation."""
@@ -78,9 +91,21 @@ class _Steps:
                 self._issued.pop(path, None)
             case e.CompensationSucceeded(path=path) | e.StepParked(path=path, kind=Kind.COMPENSATION):
                 self._issued.pop(path, None)
-                self._under_way = ""
+                self._under_way.discard(path)
+            case e.CompensationStarted():
+                self._all = True
             case _:
                 return
+
+    def _before(self, one: str, other: str) -> bool:
+        """The undo of one has to be over before that of the other begins."""
+        unfinished = one not in self._settled
+        if unfinished and self._all:
+            return other in self._settled
+        return self._rank(one) > self._rank(other) and not self._side_by_side(one, other)
+
+    def _can_be_undone(self, path: str) -> bool:
+        return _can_be_undone(self._plan.step(path))
 
     def _rank(self, path: str) -> tuple[bool, int]:
         return (path not in self._settled, self._settled.get(path, self._issued.get(path, -1)))

@@ -9,6 +9,7 @@ from saga.core.definition import CommandTemplate, Step
 from saga.core.messages import Kind, Outcome
 from saga.core.plan import Plan
 from saga.testing.answers import Answer, Answers, Mishap, One, Script, Sent, address, mishap_of, ok, split
+from saga.testing.places import general, is_step
 
 
 class Unscripted(LookupError):
@@ -16,7 +17,7 @@ class Unscripted(LookupError):
 
 
 class Scripts:
-    """Answers by step, used up as commands are sent."""
+    """Answers by step, used up as commands are sent: `seats[2]/add` in that item, `seats/add` in all the others."""
 
     def __init__(self, plan: Plan, answers: Answers) -> None:
         """Raises LookupError for an answer to a step that the definition does not have."""
@@ -28,22 +29,22 @@ class Scripts:
         """From now on these steps are answered so. Raises LookupError for a step the definition does not have."""
         known = [name for step in self._plan.steps.values() for name in _names(step)]
         for step, script in answers.items():
-            if step not in known:
+            if general(step) not in known or not is_step(self._plan, step):
                 fix = f"answer one of {', '.join(known)}"
                 raise LookupError(f"{self._plan.definition.name} has no step {step!r}. Fix: {fix}")
             self._left[step] = _items(script)
 
     def take(self, sent: Sent) -> Mishap:
         """What becomes of this sending. Raises Unscripted, and TypeError for an answer that breaks the contract."""
-        left = self._left.get(sent.step)
+        left = self._left.get(sent.step) or self._left.get(general(sent.step))
         path, kind = split(sent.step)
-        step = self._plan.steps[path]
+        step = self._plan.step(path)
         if not left:
             if kind is Kind.COMPENSATION:
                 return Mishap(answer=ok())
             raise Unscripted(
                 f"{self._plan.definition.name}: step {path!r} was sent {sent.type_name}, and nothing says what "
-                f"{step.command.service} answers. Fix: answers={{{path!r}: {_reply_name(step.command)}(...)}}"
+                f"{step.command.service} answers. Fix: answers={{{general(path)!r}: {_reply_name(step.command)}(...)}}"
             )
         taken = mishap_of(left[0](sent) if callable(left[0]) else left[0])
         self._use_up(left, taken)

@@ -10,6 +10,7 @@ from saga.core.messages import Kind
 from saga.core.plan import Plan
 from saga.testing.answers import Answer, Answers, One, Sent, failed, lost, mishap_of, ok, retry, silent, split, stuck
 from saga.testing.answers import twice as delivered_twice
+from saga.testing.places import general
 
 Telling = Callable[[Sent], msgspec.Struct]
 AFTERWARDS = timedelta(hours=1)
@@ -30,8 +31,8 @@ def troubles_of(plan: Plan, name: str, answers: Answers) -> Iterator[Trouble]:
     path, kind = split(name)
     usual = _usual(name, answers)
     if kind is Kind.ACTION:
-        yield from _refusals(plan.steps[path])
-        yield from _doubts(plan.steps[path], usual)
+        yield from _refusals(plan.step(path))
+        yield from _doubts(plan.step(path), usual)
         beyond = plan.definition.deadline + AFTERWARDS
         yield _trouble(f"{name} is stuck past the deadline", name, lambda sent: stuck(usual(sent), by=beyond))
         yield _cancel(name)
@@ -45,7 +46,7 @@ def stops_of(plan: Plan, name: str) -> Iterator[Trouble]:
     """What makes a saga compensate at this step, when it got that far."""
     path, kind = split(name)
     if kind is Kind.ACTION:
-        yield from _refusals(plan.steps[path])
+        yield from _refusals(plan.step(path))
         yield _cancel(name)
 
 
@@ -88,6 +89,6 @@ def _at_first(
 
 def _usual(name: str, answers: Answers) -> Callable[[Sent], Answer]:
     """The last answer of a script: how it goes when nothing is wrong."""
-    script = answers.get(name, ok())
+    script = answers.get(name) or answers.get(general(name), ok())
     last = script[-1] if isinstance(script, Sequence) else script
     return lambda sent: mishap_of(last(sent) if callable(last) else last).answer

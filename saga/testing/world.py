@@ -51,7 +51,7 @@ class World:
 
     def handle(self, command: CommandMessage, answer: Answer, now: datetime) -> ReplyMessage | None:
         """One delivery. Raises TypeError for a script that lacks a reply it needs."""
-        step = self._plan.steps[command.path]
+        step = self._plan.step(command.path)
         template = _template(step, command)
         own = self._rows.get(command.key)
         if command.kind is Kind.ACTION:
