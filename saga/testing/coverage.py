@@ -2,25 +2,42 @@
 
 Each step is tried where it was first reached: it fails in each declared way, is exhausted, is done without knowing it,
 its reply is lost, it comes twice, it hangs past the saga's deadline, the saga is cancelled while it is on its way; each
-compensation is retried, repeated and loses its reply; the orchestrator dies after each commit.
+compensation is retried, repeated and loses its reply; the orchestrator dies after each commit. Items and turns are
+tried one by one. What is not tried, `Coverage.not_varied` says.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from saga.core import events as e
+from saga.core.blocks import Approval, Await, Block, Each, Parallel, Repeat, Sleep, Step, Within
+from saga.core.children import SERVICE
 from saga.core.messages import Kind
-from saga.core.plan import plan_of
+from saga.core.plan import Plan, plan_of
 from saga.define import Definition
 from saga.testing.answers import Answers, address
 from saga.testing.harness import Run, begin
+from saga.testing.places import general
+from saga.testing.scripts import Unscripted
 from saga.testing.troubles import Trouble, stops_of, troubles_of
 
 I = TypeVar("I", bound=msgspec.Struct)  # noqa: E741 - input, as in Definition[I, O]
 
 STORIES_MAX = 5_000
+OTHERS = frozenset({"approval", "signal"})
+ORDERS = "other orders of answers. Fix: play(..., network=ROUGH, seed=n) for many n"
+NOT_VARIED: dict[type[Block], str] = {
+    Parallel: ORDERS,
+    Each: ORDERS,
+    Repeat: "other numbers of turns than the answers make",
+    Within: "that its time passes while nothing is stuck",
+    Sleep: "a cancel while it sleeps",
+    Await: "that the signal is late or never comes, and a cancel before it comes",
+    Approval: "refusals, edits, silence, and a cancel before the decision",
+}
+Meanwhile = Callable[[Run[Any]], Awaitable[object]]
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -49,6 +66,10 @@ class Coverage(msgspec.Struct, frozen=True):
     unknown: Mapping[str, int]
     """How often for a step whose outcome was not known."""
     endings: tuple[Ending, ...]
+    not_varied: tuple[str, ...] = ()
+    """What no story tries, with the block it is about."""
+    unanswered: tuple[str, ...] = ()
+    """Approvals and signals at which a story ended, because nobody decided and nothing came."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -67,7 +88,9 @@ class Coverage(msgspec.Struct, frozen=True):
     def kept(self) -> tuple[str, ...]:
         """Steps whose effects stand after a compensation: they declare `no_undo`."""
         return tuple(
-            dict.fromkeys(step for ending in self.endings if ending.status == "compensated" for step in ending.standing)
+            dict.fromkeys(
+                general(step) for ending in self.endings if ending.status == "compensated" for step in ending.standing
+            )
         )
 
     @property
@@ -76,9 +99,10 @@ class Coverage(msgspec.Struct, frozen=True):
         return tuple(ending for ending in self.endings if ending.broken)
 
     def check(self) -> None:
-        """Raises AssertionError when a law was broken or a compensation was never sent."""
+        """Raises AssertionError when a law was broken, a compensation was never sent, or a wait was never answered."""
         problems = [f"{ending}: {'; '.join(ending.broken)}" for ending in self.broken]
         problems += [f"never sent: {missing}. Fix: add an input that leads there" for missing in self.missing]
+        problems += [f"no way past {path}: nobody answers. Fix: meanwhile=..." for path in self.unanswered]
         if problems:
             raise AssertionError("\n  ".join([f"{self.title}: {len(problems)} problems", *problems]))
 
@@ -88,28 +112,39 @@ class Coverage(msgspec.Struct, frozen=True):
         lines += [f"  {step:{width}}  {self.known[step]:8}  {self.unknown[step]:13}" for step in self.known]
         lines += [f"  never undone: {', '.join(self.kept)}"] if self.kept else []
         lines += ["  in front of a person:", *(f"    {ending}" for ending in self.parked)] if self.parked else []
+        lines += [f"  no way past {path}" for path in self.unanswered]
+        lines += ["  not tried:", *(f"    {text}" for text in self.not_varied)] if self.not_varied else []
         lines += [f"  broken: {ending}: {'; '.join(ending.broken)}" for ending in self.broken]
         return "\n".join(lines)
 
 
-async def compensation_coverage(definition: Definition[I, Any], inputs: I | Sequence[I], answers: Answers) -> Coverage:
+async def compensation_coverage(
+    definition: Definition[I, Any],
+    inputs: I | Sequence[I],
+    answers: Answers,
+    *,
+    meanwhile: Meanwhile | None = None,
+) -> Coverage:
     """Try everything that can go wrong with each step, from each input; see the module.
 
-    `answers` are those of a day on which nothing goes wrong, for every step that any story reaches.
+    `answers` are those of a day on which nothing goes wrong, for every step that any story reaches. `meanwhile` is
+    what others do on such a day: it is called whenever a run waits for a signal or an approval and for nothing else.
 
     Raises Unscripted for a step that a story reaches and nothing answers.
     """
-    explorer = _Explorer(definition, answers)
+    explorer = _Explorer(definition, answers, meanwhile)
     for given in [inputs] if isinstance(inputs, msgspec.Struct) else inputs:
         await explorer.explore(given)
     return explorer.coverage()
 
 
 class _Explorer:
-    def __init__(self, definition: Definition[Any, Any], answers: Answers) -> None:
+    def __init__(self, definition: Definition[Any, Any], answers: Answers, meanwhile: Meanwhile | None) -> None:
         self._definition = definition
         self._plan = plan_of(definition.compiled, definition.hash)
         self._answers = answers
+        self._meanwhile = meanwhile
+        self._unanswered: dict[str, None] = {}
         self._endings: list[Ending] = []
         self._reached: set[str] = set()
         self._counts: dict[str, dict[str, int]] = {"ok": {}, "unknown": {}}
@@ -143,7 +178,8 @@ class _Explorer:
         undos = [address(step.path, Kind.COMPENSATION) for step in steps if step.undo is not None]
         known, unknown = ({undo: self._counts[outcome].get(undo, 0) for undo in undos} for outcome in ("ok", "unknown"))
         title = f"{self._definition.name} v{self._definition.version}"
-        return Coverage(title, known, unknown, tuple(self._endings))
+        not_varied = tuple(not_varied_in(self._plan))
+        return Coverage(title, known, unknown, tuple(self._endings), not_varied, tuple(self._unanswered))
 
     async def _tell(self, given: msgspec.Struct, troubles: tuple[Trouble, ...]) -> Run[Any]:
         answers = dict(self._answers)
@@ -154,17 +190,47 @@ class _Explorer:
             if trouble.dies_after:
                 run.services.kill_orchestrator(trouble.dies_after)
             if trouble.cancel_at:
-                await run.until(trouble.cancel_at)
+                await self._until(run, trouble.cancel_at)
                 run.operator.cancel()
         await run.finish()
+        while await self._others_act(run):
+            await run.finish()
+        self._unanswered.update(dict.fromkeys(wait.path for wait in run.waits if wait.kind in OTHERS))
         for event in run.events:
             if isinstance(event, e.CommandIssued) and event.undoes_outcome is not None:
-                counts, step = self._counts[event.undoes_outcome], address(event.path, event.kind)
+                counts, step = self._counts[event.undoes_outcome], general(address(event.path, event.kind))
                 counts[step] = counts.get(step, 0) + 1
-        needs = tuple(wait.text for wait in run.waits if wait.kind == "parked")
+        needs = tuple(wait.text for wait in run.waits if wait.kind in {"parked", *OTHERS})
         texts = tuple(trouble.text for trouble in troubles)
         self._endings.append(Ending(texts, run.status, run.undone, run.standing, needs, tuple(run.broken_laws())))
         return run
+
+    async def _until(self, run: Run[Any], step: str) -> None:
+        while not run.attempts(step):
+            try:
+                await run.until(step)
+            except Unscripted:
+                raise
+            except LookupError:
+                if not await self._others_act(run):
+                    raise
+
+    async def _others_act(self, run: Run[Any]) -> bool:
+        """Whether those the saga waits for did something."""
+        if self._meanwhile is None or not any(wait.kind in OTHERS for wait in run.waits):
+            return False
+        version = run.state.version
+        await self._meanwhile(run)
+        return run.state.version > version
+
+
+def not_varied_in(plan: Plan) -> Iterator[str]:
+    """What no story tries, for each block that is more than a step."""
+    for path, block in plan.blocks.items():
+        if type(block) in NOT_VARIED:
+            yield f"{path}: {NOT_VARIED[type(block)]}"
+        elif isinstance(block, Step) and block.command.service == SERVICE:
+            yield f"{path}: what goes wrong inside the sub-saga. Fix: cover {block.command.name} by itself"
 
 
 def _death(commit: int) -> Trouble:
