@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from saga.core.children import SERVICE
 from saga.core.messages import CommandMessage, Kind, Outcome, ReplyMessage
 from tests.simulation.faults import Regime
 
@@ -158,6 +159,10 @@ class Broker:
         if epoch != self._epoch or outlived:
             self.under_way[message.key] -= 1
             return
+        if message.service == SERVICE:
+            self.under_way[message.key] -= 1
+            self._deliver(message, epoch)
+            return
         self._world.participants[message.service].receive(message)
 
     def command_done(self, message: CommandMessage) -> None:
@@ -195,8 +200,8 @@ class Broker:
 
     def _corrupt(self, message: CommandMessage) -> None:
         """The same key with other bytes, after the original was taken."""
-        participant = self._world.participants[message.service]
-        if participant.knows(message.key):
+        participant = self._world.participants.get(message.service)
+        if participant is not None and participant.knows(message.key):
             self._world.marks["other bytes under the same key"] += 1
             self._send_command(msgspec.structs.replace(message, body=message.body + b" "))
 

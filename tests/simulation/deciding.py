@@ -10,12 +10,17 @@ from saga.core import inputs as i
 from saga.core import outstanding as core
 from saga.core import replies
 from saga.core.bounds import RESEND_AFTER
-from saga.core.decide import decide
+from saga.core.children import unanswered_since
+from saga.core.decide import Decision, decide
+from saga.core.errors import ProtocolViolation
 from saga.core.messages import CommandMessage
 from saga.core.plan import Plan
 from saga.core.state import SagaState
+from saga.engine import children
+from saga.engine.cache import Live
 from tests.simulation.store import Write
-from tests.simulation.work import Work, started
+from tests.simulation.structures import child_plan
+from tests.simulation.work import Work, saga_id, started
 
 if TYPE_CHECKING:
     from tests.simulation.orchestrator import Orchestrator
@@ -81,6 +86,8 @@ class Deciding:
         """The commit an input leads to; None when there is nothing to write."""
         if work.verb == "start":
             return self._begin(work)
+        if work.verb == "child":
+            return self._child(work)
         entry = self._decide_on(work, self.load(work.saga))
         if entry is None and self.blind and "trusts-stale-cache" not in self._world.broken:
             # An old state may only lead to a commit, which the store checks; nobody checks an acknowledgement.
@@ -134,6 +141,49 @@ class Deciding:
         )
         return Entry(work, write, 0)
 
+    def _child(self, work: Work) -> Entry | None:
+        """A parent's command: the engine is the participant."""
+        world, command = self._world, work.command
+        assert command is not None
+        parent = self.load(command.saga, fresh=True)
+        if parent is None:
+            return None
+        try:
+            asked = children.genuine(command, Live(parent.plan, parent.state, parent.dispatched))
+        except ProtocolViolation as violation:
+            world.marks[f"turned away: {violation.code}"] += 1
+            return None
+        saga = world.store.keys.get(work.saga)
+        if saga is not None:
+            return self._heard(work, saga, children.asks(command, self._owner.now()))
+        refusal = children.objection(asked, 0)
+        if refusal is not None:
+            world.marks[f"child refused: {refusal.code}"] += 1
+            self._owner.dispatch.reply(children.refused(command, refusal))
+            return None
+        plan = child_plan(int(command.command.removeprefix("child-")), world.patience)
+        given = children.start(asked, plan.hash, saga_id(world), self._owner.now())
+        decision = decide(plan, None, given)
+        world.marks["child tombstoned" if given.tombstone else "child started"] += 1
+        return Entry(work, self._first(plan, work.saga, given, decision), 0)
+
+    def _heard(self, work: Work, saga: str, given: i.ParentAsks) -> Entry | None:
+        """A child that is there hears its parent; one that has ended says so again."""
+        loaded = self.load(saga, fresh=True)
+        assert loaded is not None
+        decision = decide(loaded.plan, loaded.state, given)
+        if decision.events:
+            return Entry(work, self._write(loaded, given, decision.events, decision.state), loaded.dispatched)
+        self._world.marks["child asked again"] += 1
+        self._owner.dispatch.answer(loaded.state)
+        return None
+
+    def _first(self, plan: Plan, key: str, given: i.Start, decision: Decision) -> Write:
+        wake = core.next_wake(plan, decision.state, given.now, 0)
+        wake_at = None if wake is None else min(given.now + RESEND_AFTER, wake)
+        data, state = e.encode(decision.events), decision.state
+        return Write(given.saga, 0, plan, key, data, decision.events, given, self._owner.name, state, wake_at)
+
     def _write(self, loaded: Loaded, given: i.Input, events: tuple[e.AnyEvent, ...], state: SagaState) -> Write:
         wake_at = core.next_wake(loaded.plan, state, given.now, loaded.dispatched)
         return Write(
@@ -159,6 +209,9 @@ class Deciding:
             for due in core.outstanding(loaded.plan, state, loaded.dispatched)
             if self._sent_at(state, due.message) + RESEND_AFTER <= now
         ]
+        if unanswered_since(state, loaded.dispatched) is not None:
+            self._world.marks["child answers again"] += 1
+            self._owner.dispatch.answer(state)
         if overdue:
             self._world.marks["re-dispatch"] += 1
             self._owner.dispatch.publish(loaded.plan, state, loaded.dispatched)

@@ -3,10 +3,14 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from saga.core import outstanding as core
-from saga.core.messages import CommandMessage, Kind
+from saga.core.children import SERVICE, answer_version
+from saga.core.messages import CommandMessage, Kind, ReplyMessage
 from saga.core.plan import Plan
 from saga.core.state import SagaState, Waiting
+from saga.engine.children import reply_of
 from tests.simulation.violation import Crash
 from tests.simulation.work import Work
 
@@ -49,6 +53,26 @@ class Dispatch:
             self._world.checkers.on_publish(plan, state, one.message)
             heard = partial(self._heard, self._owner.incarnation, group, one.message)
             self._world.broker.publish_command(one.message, heard)
+
+    def answer(self, state: SagaState) -> None:
+        """Tell the parent of a child that has ended. Raises Crash."""
+        reply = reply_of(state)
+        if reply is None:
+            return
+        self._world.boundary("before an answer to a parent")
+        row, version = self._world.store.rows[state.saga], answer_version(state)
+        incarnation = self._owner.incarnation
+
+        def known(what: str) -> None:
+            if what == "confirmed" and incarnation == self._owner.incarnation:
+                self._world.store.dispatched(row, version)
+
+        self._world.broker.publish_reply(msgspec.structs.replace(reply, sender=SERVICE), known)
+
+    def reply(self, reply: ReplyMessage) -> None:
+        """Tell a parent what concerns one delivery only."""
+        sent = msgspec.structs.replace(reply, sender=SERVICE)
+        self._world.broker.publish_reply(sent, lambda _what: None)
 
     def _heard(self, incarnation: int, group: _Group, message: CommandMessage, what: str) -> None:
         if incarnation != self._owner.incarnation:

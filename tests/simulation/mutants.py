@@ -192,6 +192,8 @@ MUTANTS: tuple[Mutant, ...] = (
     structured("approved whatever was seen", on_decision=planted_structures.whatever_was_seen),
     structured("a permit is not used up", permit=planted_structures.permit_for_ever),
     structured("every copy of a signal counts", on_signal=planted_structures.every_copy_counts),
+    structured("the undo of a completed child is only heard", on_parent=planted_structures.only_heard),
+    in_module("an undo starts its child", "saga.engine.children", "start", planted_structures.begins_when_undone),
     in_module("a pause does not stop waits", "saga.core.waits", "moved", planted_structures.clock_runs_on),
     in_module("a pause does not stop approvals", "saga.core.requests", "moved", planted_structures.clock_runs_on),
 )

@@ -7,6 +7,7 @@ import msgspec
 
 from saga.contract import Effect
 from saga.core import inputs as i
+from saga.core.children import KEY
 from saga.core.compensation import is_about_the_action
 from saga.core.events import ParkCode
 from saga.core.identity import idempotency_key
@@ -14,7 +15,7 @@ from saga.core.inputs import Resolve, Verdict
 from saga.core.messages import Kind
 from saga.core.operate import objection
 from saga.core.plan import Plan
-from saga.core.state import Parked, SagaState
+from saga.core.state import Parked, Phase, SagaState
 from tests.simulation.store import Row
 from tests.simulation.work import Make, Work
 
@@ -105,7 +106,7 @@ class Operators:
             unfinished = unfinished or not row.state.terminal
             for path, parked in row.state.parked.items():
                 self.repeat(Work("operator", row.saga, make=self._verdict(path, parked)))
-        started = len(world.store.keys) == len(world.workload.sagas)
+        started = len(world.store.keys) >= len(world.workload.sagas)
         if unfinished or not started:
             world.after(seconds, self._round, min(seconds * 1.3, ROUND_SECONDS_MOST))
 
@@ -161,10 +162,18 @@ class Operators:
     def _truth(self, key: str, plan: Plan, state: SagaState, path: str) -> "Seen":
         world = self._world
         effect = plan.step(path).command.effect
-        service = world.participants[plan.step(path).command.service]
+        service = world.participants.get(plan.step(path).command.service)
+        if service is None:
+            return self._of_a_child(key)
         happened = world.ledger.net(key) > 0 or effect is Effect.READ_ONLY
         quiet = world.now > world.drawn.heal_after_seconds + 60.0 and not any(o.frozen for o in world.orchestrators)
         return Seen(key, happened, quiet and world.broker.under_way[key] == 0 and key not in service.running)
+
+    def _of_a_child(self, key: str) -> "Seen":
+        saga = self._world.store.keys.get(f"{KEY}{key}")
+        state = None if saga is None else self._world.store.rows[saga].state
+        over = state is not None and state.terminal
+        return Seen(key, happened=state is not None and state.phase is Phase.COMPLETED, settled=over)
 
 
 def _resolve(now: datetime, path: str, verdict: Verdict, reply: bytes | None = None) -> Resolve:

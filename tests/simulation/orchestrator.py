@@ -208,6 +208,7 @@ class Orchestrator:
         for entry in entries:
             write = entry.write
             self.dispatch.publish(write.plan, write.state, entry.after_version)
+            self.dispatch.answer(write.state)
             entry.work.answered(self._world, "accepted", write.saga)
 
     def _ack(self, works: list[Work]) -> None:

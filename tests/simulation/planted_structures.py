@@ -7,7 +7,7 @@ import msgspec
 
 from saga.core import inputs as i
 from saga.core.blocks import Block, Each, Repeat
-from saga.core.events import AnyEvent
+from saga.core.events import AnyEvent, CompensationStarted, SagaCompensated
 from saga.core.progress import DONE, Done, Failing, Progress
 from saga.core.state import SagaState
 
@@ -119,3 +119,20 @@ def every_copy_counts(original: Any) -> Any:
         return found
 
     return on_signal
+
+
+def only_heard(original: Any) -> Any:
+    """A completed child answers that it is undone, and does nothing."""
+
+    def on_parent(state: SagaState, given: i.ParentAsks) -> tuple[AnyEvent, ...]:
+        found: tuple[AnyEvent, ...] = original(state, given)
+        if any(isinstance(event, CompensationStarted) for event in found):
+            return (*found, SagaCompensated(at=given.now))
+        return found
+
+    return on_parent
+
+
+def begins_when_undone(original: Any) -> Any:
+    """A child that is undone before it began begins then."""
+    return lambda *given: replace(original(*given), tombstone=False)

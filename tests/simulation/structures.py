@@ -7,40 +7,48 @@ from random import Random
 
 import msgspec
 
+from saga.contract import Effect
 from saga.core.blocks import (
     Approval,
     Await,
     Block,
     Branch,
+    CommandTemplate,
     Each,
     Join,
     OnBranchFailed,
     OnLate,
     OnSilence,
+    OnUndoFailed,
     Parallel,
     Repeat,
+    RetryPolicy,
     Sleep,
     Step,
     StepKind,
     When,
     Within,
 )
-from saga.core.definition import canonical, content_hash, decode
+from saga.core.children import COMPENSATED, REMEMBERS, SERVICE, TIMEOUT
+from saga.core.definition import Definition, canonical, content_hash, decode
 from saga.core.expression import Compare, Expression, Literal, Object, Ref, ScalarType
 from saga.core.plan import Plan, plan_of
 from tests.simulation.faults import Faults
-from tests.simulation.workload import ORDER, PATIENCE, POOL, Author, Patience, Planned, Workload
+from tests.simulation.workload import ORDER, PATIENCE, POOL, VERY_LONG, Author, Patience, Planned, Workload
 
 ITEMS = Ref("input", ("items",), ScalarType.LIST)
 ITEMS_MOST = 3
 STEPS_MOST = 12
 ROLES = ("editor", "clerk")
+CHILDREN = 256
+"""Different definitions of children."""
 
 
 class StructureAuthor(Author):
     """Writes definitions of every construct, up to twelve steps."""
 
     steps_most = STEPS_MOST
+    may_have_children = True
 
     def __init__(self, random: Random, patience: Patience) -> None:
         super().__init__(random, patience)
@@ -65,6 +73,8 @@ class StructureAuthor(Author):
             return [random.choice(waits)()]
         if random.random() < 0.15:
             return self._approved()
+        if self.may_have_children and random.random() < 0.2:
+            return [self._child()]
         return [random.choice(makers)(depth)]
 
     def _name(self, letter: str) -> str:
@@ -130,7 +140,7 @@ class StructureAuthor(Author):
     def _sometimes(self, body: list[Block]) -> Expression:
         """True for about every second reply."""
         last = body[-1]
-        if not isinstance(last, Step):
+        if not isinstance(last, Step) or last.command.service == SERVICE:
             return self._literally_true()
         self._reads[f"{last.path}.id"] = "str"
         return Compare("lt", ScalarType.STR, Ref(last.path, ("id",), ScalarType.STR), Literal(msgspec.Raw(b'"8"')))
@@ -163,6 +173,30 @@ class StructureAuthor(Author):
             within=within,
             on_late=random.choice(tuple(OnLate)),
         )
+
+    def _child(self) -> Block:
+        """A sub-saga, which is undone as one unit."""
+        random = self._random
+        step = self._step(StepKind.COMPENSATABLE)
+        name = f"child-{random.randrange(CHILDREN)}"
+        whole = Ref("input", (), ScalarType.OBJECT)
+        command = _to_the_engine(name, whole, failures=(COMPENSATED,))
+        running = Literal(msgspec.Raw(random.choice((b'"cancel"', b'"cancel"', b'"wait"'))))
+        child = msgspec.structs.replace(
+            step,
+            command=command,
+            undo=_to_the_engine(name, Object({"running": running})),
+            undo_unknown=None,
+            no_undo=None,
+            retry=RetryPolicy(),
+            timeout=TIMEOUT,
+            within=None,
+            on_undo_failed=OnUndoFailed.HOLD,
+        )
+        self._steps[-1] = child
+        self._visible.remove(child.path)
+        self._reads.pop(f"{child.path}.id", None)
+        return child
 
     def _gate(self) -> Block:
         return self._approval(self._name("g"), None)
@@ -201,6 +235,47 @@ class StructureAuthor(Author):
             escalate_to=("head",) if on_silence is OnSilence.ESCALATE else (),
             remind_every=self._seconds(120, 900) if random.random() < 0.2 else None,
         )
+
+
+def _to_the_engine(name: str, body: Expression, failures: tuple[str, ...] = ()) -> CommandTemplate:
+    return CommandTemplate(
+        service=SERVICE,
+        name=name,
+        version=1,
+        effect=Effect.INBOX,
+        reply="saga.ended.v1",
+        failures=failures,
+        remembers=REMEMBERS,
+        body=body,
+    )
+
+
+class ChildAuthor(StructureAuthor):
+    """Writes what sub-sagas do: less, and without a point of no return."""
+
+    steps_most = 4
+    may_have_children = False
+
+    def definition(self, number: int) -> Definition:
+        """One that can always be undone."""
+        blocks = self._sequence(self._random.choice((1, 2)), depth=1)
+        return Definition(
+            name=f"child-{number}",
+            version=1,
+            deadline=VERY_LONG,
+            input_type="Input",
+            output_type="Output",
+            reads=self._reads,
+            blocks=tuple(blocks),
+            output=Object({"order": ORDER}),
+        )
+
+
+@lru_cache(maxsize=4 * POOL)
+def child_plan(number: int, patience: Patience) -> Plan:
+    """The definition of the child of this number."""
+    data = canonical(ChildAuthor(Random(number), patience).definition(number))
+    return plan_of(decode(data), content_hash(data))
 
 
 @lru_cache(maxsize=4 * POOL)

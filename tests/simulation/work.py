@@ -8,6 +8,7 @@ from saga.core import inputs as i
 from saga.core.messages import CommandMessage, ReplyMessage
 from saga.core.plan import Plan
 from saga.core.state import SagaState
+from saga.engine import children
 from tests.simulation.broker import Delivery
 from tests.simulation.callers import Ask
 
@@ -78,20 +79,26 @@ def work_of(world: "World", delivery: Delivery) -> Work:
     message = delivery.message
     if isinstance(message, ReplyMessage):
         return Work("reply", message.saga, delivery=delivery)
+    if isinstance(message, CommandMessage):
+        return Work("child", children.key_of(message)[1], delivery=delivery, command=message)
     assert isinstance(message, Ask)
     if message.verb == "start":
         return Work("start", message.key, delivery=delivery)
     return Work("cancel", world.store.keys.get(message.key, ""), delivery=delivery)
 
 
-def started(world: "World", ask: Ask, plan: Plan, now: datetime) -> i.Start:
-    """The start of a saga with an id of its own."""
+def saga_id(world: "World") -> str:
+    """A new one, made of the world's time and chance."""
     milliseconds = 1_767_225_600_000 + int(world.now * 1_000)
     digits = f"{milliseconds:012x}"
-    saga = f"{digits[:8]}-{digits[8:]}-7000-8000-{world.random.getrandbits(48):012x}"
+    return f"{digits[:8]}-{digits[8:]}-7000-8000-{world.random.getrandbits(48):012x}"
+
+
+def started(world: "World", ask: Ask, plan: Plan, now: datetime) -> i.Start:
+    """The start of a saga with an id of its own."""
     return i.Start(
         now=now,
-        saga=saga,
+        saga=saga_id(world),
         name=plan.definition.name,
         start_key=ask.key,
         definition=plan.hash,

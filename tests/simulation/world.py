@@ -25,7 +25,7 @@ from tests.simulation.participant import Participant
 from tests.simulation.store import Store
 from tests.simulation.structures import draw_structured
 from tests.simulation.violation import Crash, Violation
-from tests.simulation.workload import SERVICES, Workload
+from tests.simulation.workload import PATIENCE, SERVICES, Patience, Workload
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 STRUCTURED_FROM = 10_000_000
@@ -71,6 +71,7 @@ class World:
         if workload is None:
             workload = (draw_structured if self.structured else Workload.draw)(self.random, self.faults)
         self.workload = workload
+        self.patience = PATIENCE.get(self.faults.regime, Patience.NONE)
         self.plans: dict[str, Plan] = {}
         """Of every saga a command was ever sent for."""
         self.ghosts: list[CommandMessage] = []

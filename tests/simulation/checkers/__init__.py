@@ -9,6 +9,7 @@ from saga.core.state import SagaState
 from tests.simulation.checkers import (
     absorbing,
     accepted,
+    children,
     compensated,
     completed,
     elapsed,
@@ -89,6 +90,7 @@ class Checkers:
             fold.at_end(row)
             replay.at_end(self.world, row)
             completed.at_end(self.world, row, shadow)
+            children.at_end(self.world, row)
             compensated.at_end(self.world, row, shadow)
             liveness.at_end(self.world, row, shadow)
             spurious.at_end(self.world, row, shadow)

@@ -7,6 +7,7 @@ from saga.contract import Effect
 from saga.core import events as e
 from saga.core.address import TOP, Address, inside, instance
 from saga.core.blocks import Attempt, Block, Each, Parallel, Repeat, Step, When, children
+from saga.core.children import SERVICE
 from tests.simulation.checkers.shadow import Shadow
 from tests.simulation.store import Row
 from tests.simulation.violation import Violation
@@ -22,7 +23,7 @@ def at_end(world: "World", row: Row, shadow: Shadow) -> None:
     net = _net(world, row)
     way = dict(_way(shadow, row.plan.definition.blocks, TOP))
     for path, step in way.items():
-        effect = 0 if step.command.effect is Effect.READ_ONLY else 1
+        effect = 0 if step.command.effect is Effect.READ_ONLY or step.command.service == SERVICE else 1
         if net.get(path, 0) != effect:
             raise Violation("S8", f"completed, but {path} has the effect {net.get(path, 0)}")
         if path in shadow.undone:

@@ -130,6 +130,7 @@ class Shadow:
         match event:
             case e.CompensationStarted():
                 self.compensating = True
+                self.ended = None
                 self.because = event.because
                 self.parked = {path: kind for path, kind in self.parked.items() if kind is Kind.COMPENSATION}
             case e.SagaPaused():

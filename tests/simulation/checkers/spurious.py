@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def at_end(world: "World", row: Row, shadow: Shadow) -> None:
     """Compensation needs a cause."""
     calm = world.drawn.regime in (Regime.WITHIN_BUDGET, Regime.FAULT_FREE)
-    if calm and shadow.compensating and shadow.because != "operator":
+    if calm and shadow.compensating and shadow.because not in ("operator", "parent"):
         raise Violation("L4", f"{row.saga} was compensated ({shadow.because}), and nobody had failed")
-    if world.drawn.regime is Regime.FAULT_FREE and shadow.ended is not e.SagaCompleted:
+    lost = shadow.because == "parent"  # a child of a branch that another one made needless
+    if world.drawn.regime is Regime.FAULT_FREE and shadow.ended is not e.SagaCompleted and not lost:
         raise Violation("L4", f"{row.saga} did not complete in a world without faults")
