@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from saga.contract import Failure
+from saga.core.children import SERVICE
 from saga.core.definition import CommandTemplate, Step
 from saga.core.messages import Kind, Outcome
 from saga.core.plan import Plan
@@ -79,9 +80,16 @@ def check(step: Step, answer: Answer) -> None:
 
 def encoded(step: Step, value: msgspec.Struct | None) -> tuple[str, bytes]:
     """Type name and bytes of a reply. Raises TypeError when there is none."""
+    if value is None and _is_child_without_output(step.command):
+        return step.command.reply, b"null"
     if value is None:
         raise TypeError(f"{step.path}: ok() without a reply. Fix: {_reply_name(step.command)}(...)")
     return _type_name(step.command, value), msgspec.json.encode(value)
+
+
+def _is_child_without_output(command: CommandTemplate) -> bool:
+    """A sub-saga whose definition returns None: its end says nothing but that it is over."""
+    return command.service == SERVICE and _reply_name(command) == type(None).__name__
 
 
 def encoded_failure(step: Step, answer: Answer) -> tuple[str, bytes]:

@@ -9,7 +9,7 @@ import pytest
 from saga.core import compensation
 from saga.core.plan import plan_of
 from saga.define import Saga, define
-from saga.testing import Run, compensation_coverage
+from saga.testing import Run, Script, compensation_coverage
 from saga.testing.coverage import not_varied_in
 from tests.unit.testing.hall import PARTY, SUNNY, Paid, Party, hall
 from tests.unit.testing.shop import Done, Hold, Ordered, Release, Ship
@@ -26,7 +26,7 @@ def paired(s: Saga, party: Party) -> Ordered:
     return Ordered(parcel=parcel.id)
 
 
-PAIRED = dict.fromkeys(("before", "seats/add", "seats/tag", "ship"), Done())
+PAIRED: dict[str, Script] = dict.fromkeys(("before", "seats/add", "seats/tag", "ship"), Done())
 TWO = msgspec.structs.replace(PARTY, seats=["a", "b"])
 ONE = msgspec.structs.replace(PARTY, seats=["a"])
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from saga.core import events as e
+from saga.define import Saga, define, no_undo
 from saga.testing import (
     ROUGH,
     NotPossible,
@@ -14,10 +15,12 @@ from saga.testing import (
     answered,
     approved,
     begin,
+    completed,
     event,
     failed,
     given,
     issued,
+    ok,
     play,
     rejected,
     signalled,
@@ -27,7 +30,7 @@ from saga.testing import (
     time_passed,
 )
 from tests.unit.testing.hall import FINE, PARTY, SUNNY, Drafted, Held, Invite, Paid, Sent, hall
-from tests.unit.testing.shop import Declined, Done, Hold, Release
+from tests.unit.testing.shop import ORDER, Declined, Done, Hold, Order, Release
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ADA = Paid(by="ada")
@@ -161,6 +164,24 @@ async def test_a_sub_saga_may_be_a_script() -> None:
     slow = await play(hall, PARTY, {**SUNNY, "hire": silent()}, until="seats[2]/add")
     await slow.advance(HOUR)
     assert [(wait.kind, wait.path) for wait in slow.waits] == [("child", "hire")]
+
+
+@define("quiet", version=1)
+def quiet(s: Saga, order: Order) -> None:
+    """Returns nothing."""
+    s.step("hold", Hold(order=order.id), undo=Release(order=order.id))
+
+
+@define("asks", version=1)
+def asks(s: Saga, order: Order) -> None:
+    """Has a sub-saga that returns nothing."""
+    s.child("quiet", quiet, order, undo=no_undo("it may stay"))
+
+
+async def test_a_sub_saga_without_an_output_just_ends() -> None:
+    """`ok()` says all there is."""
+    assert (await play(asks, ORDER, {"quiet": ok()})).status == "completed"
+    given(asks, started(ORDER)).when(answered("quiet", ok())).then_among_others(completed())
 
 
 async def test_rough_weather_breaks_no_law() -> None:
