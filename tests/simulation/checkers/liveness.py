@@ -33,6 +33,9 @@ def at_end(world: "World", row: Row, shadow: Shadow) -> None:
     if world.drawn.regime is Regime.DEAD_SERVICE and (on_the_dead or on_others or state.paused_at is not None):
         world.marks["waits for a dead service"] += 1
         return
+    if not state.parked and any(wait.kind == "child" for wait in reasons) and _has_open_child(world, row):
+        world.marks["waits for a child"] += 1
+        return  # the child is judged by itself
     if not state.parked:
         raise Violation("L1", f"{row.saga} did not end: {[wait.text for wait in reasons]}")
     if not world.operators.absent and world.drawn.regime is not Regime.DEAD_SERVICE:
@@ -40,6 +43,11 @@ def at_end(world: "World", row: Row, shadow: Shadow) -> None:
     for path, parked in state.parked.items():
         _explain(world, row, path, parked.code)
     world.marks["ends parked"] += 1
+
+
+def _has_open_child(world: "World", row: Row) -> bool:
+    rows = world.store.rows.values()
+    return any(other.state.parent == row.saga and not other.state.terminal for other in rows)
 
 
 def _explain(world: "World", row: Row, path: str, code: ParkCode) -> None:
