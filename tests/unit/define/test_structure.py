@@ -108,6 +108,21 @@ def test_a_child_is_a_step_of_the_engines_own_service() -> None:
     assert case.sent("access").body == b'{"running":"cancel"}'
 
 
+def test_a_child_is_asked_again_every_day_as_long_as_it_takes() -> None:
+    """A broker that lost everything may have lost the question; asking again heals that, and gives up nothing."""
+
+    def written(s: Saga, new: c.NewCustomer) -> None:
+        s.child("access", c.account, c.Hire(name=new.name), undo=On.WAIT)
+
+    case = case_of(define("t", version=1, deadline=timedelta(days=30))(written))
+    for attempt in range(2, 5):
+        case.tick(86_400)
+        case.tick(300)
+        assert case.sent("access").attempt == attempt
+    case.ok("access", reply(c.AccountReady(account="a1")))
+    assert case.state.phase is Phase.COMPLETED
+
+
 def test_a_definition_carries_its_children() -> None:
     """Each once, in the order written; the family is what is to be published, children first."""
     assert c.onboarding.children == (c.account,)
