@@ -15,7 +15,7 @@ from saga.define import Definition
 from saga.engine.settings import EngineSettings, Trust
 from saga.engine.worker import Orchestrator
 from saga.participant import Participant, Serving
-from saga.ports import Database, StoredDefinition
+from saga.ports import Database, Definitions, StoredDefinition
 from saga.settings import Settings, masked
 from saga.stores import CLOCK as CLOCK
 from saga.stores import IDS as IDS
@@ -172,6 +172,14 @@ def inbox_sql(dialect: str) -> str:
     else:
         from saga.adapters.sqlite import database  # type: ignore[no-redef]  # one of the two, by name
     return database.inbox_sql()
+
+
+async def publish(store: Definitions, definition: Definition[Any, Any]) -> Sequence[Definition[Any, Any]]:
+    """Publish a definition, its sub-sagas before it; returns all of them. Raises DefinitionConflict, Unavailable."""
+    family = tuple(definition.family())
+    for member in family:
+        await store.publish(stored(member))
+    return family
 
 
 def stored(definition: Definition[Any, Any]) -> StoredDefinition:

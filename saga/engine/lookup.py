@@ -4,11 +4,15 @@ from datetime import datetime
 
 import msgspec
 
+from saga.core.bounds import CHILD_DEPTH_MAX
 from saga.core.outstanding import view, waits
+from saga.core.pending import ApprovalDetail, pending
 from saga.core.state import Execution, SagaState
 from saga.engine.cache import Live, SagaCache
 from saga.engine.catalog import Catalog
-from saga.ports import Clock, Store
+from saga.ports import Clock, SagaFilter, Store
+
+CHILDREN_SHOWN_MAX = 500
 
 
 class ExecutionDetail(msgspec.Struct, frozen=True):
@@ -44,6 +48,18 @@ class WaitDetail(msgspec.Struct, frozen=True):
     until: datetime | None
 
 
+class ChildDetail(msgspec.Struct, frozen=True):
+    """A sub-saga, at any depth."""
+
+    place: str
+    """The steps that lead to it, with `/` between them."""
+    saga: str
+    name: str
+    definition_version: int
+    status: str
+    waits_for: str
+
+
 class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
     """A saga, for people and as stable JSON."""
 
@@ -63,6 +79,12 @@ class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[StepDetail, ...]
     tags: dict[str, str]
     output: msgspec.Raw | None
+    root: str
+    parent: str | None
+    children: tuple[ChildDetail, ...]
+    """Below it, at any depth, the oldest first; at most `CHILDREN_SHOWN_MAX`."""
+    approvals: tuple[ApprovalDetail, ...]
+    """Its own and those of its children that somebody can decide on now."""
 
 
 async def read_live(store: Store, clock: Clock, saga: str) -> Live | None:
@@ -73,10 +95,12 @@ async def read_live(store: Store, clock: Clock, saga: str) -> Live | None:
 
 async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
     """Everything to be said about one saga; None when the store does not have it. Raises Unavailable."""
-    live = await read_live(store, clock, saga)
+    cache = SagaCache(store, Catalog(store, clock), sagas_max=CHILDREN_SHOWN_MAX + 1)
+    live = (await cache.current([saga])).get(saga)
     if live is None:
         return None
     state = live.state
+    below = await _below(store, cache, live)
     return SagaDetail(
         saga=state.saga,
         name=state.name,
@@ -91,10 +115,36 @@ async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
         deadline_at=state.deadline_at,
         because=state.because,
         waits=tuple(WaitDetail(w.kind, w.path, w.text, w.until) for w in waits(live.plan, state)),
-        steps=tuple(_step(state, path) for path in live.plan.steps if path in state.steps),
+        steps=tuple(_step(state, path) for path in state.steps),
         tags=state.tags,
         output=msgspec.Raw(state.output) if state.output else None,
+        root=state.root,
+        parent=state.parent,
+        children=tuple(_child(place, child) for place, child in below),
+        approvals=tuple(
+            found for place, each in [((), live), *below] for found in pending(each.plan, each.state, place)
+        ),
     )
+
+
+async def _below(store: Store, cache: SagaCache, live: Live) -> list[tuple[tuple[str, ...], Live]]:
+    """Every sub-saga with the steps that lead to it from this one."""
+    top = live.state
+    rows = await store.sagas(SagaFilter(root=top.root, limit=CHILDREN_SHOWN_MAX, oldest_first=True))
+    lives = await cache.current([row.saga for row in rows]) if rows else {}
+    places: dict[str, tuple[str, ...]] = {top.saga: ()}
+    for _ in range(CHILD_DEPTH_MAX):
+        for row in rows:
+            child = lives.get(row.saga)
+            asked = None if child is None else child.state.asked_by
+            if asked is not None and asked.saga in places:
+                places[row.saga] = (*places[asked.saga], asked.path)
+    return [(place, lives[saga]) for saga, place in places.items() if saga != top.saga]
+
+
+def _child(place: tuple[str, ...], child: Live) -> ChildDetail:
+    state, shown = child.state, view(child.plan, child.state)
+    return ChildDetail("/".join(place), state.saga, state.name, state.definition_version, shown.status, shown.wait_text)
 
 
 def _step(state: SagaState, path: str) -> StepDetail:
