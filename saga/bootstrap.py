@@ -20,7 +20,7 @@ from saga.engine.settings import EngineSettings, FollowSettings, Trust
 from saga.engine.traces import TraceSink
 from saga.engine.worker import Following, Orchestrator
 from saga.participant import Participant, Serving
-from saga.ports import Database, StoredDefinition, TraceBackend, Tracing
+from saga.ports import Database, Definitions, StoredDefinition, TraceBackend, Tracing
 from saga.settings import Settings, masked
 from saga.stores import CLOCK as CLOCK
 from saga.stores import IDS as IDS
@@ -266,6 +266,14 @@ def inbox_sql(dialect: str) -> str:
     else:
         from saga.adapters.sqlite import database  # type: ignore[no-redef]  # one of the two, by name
     return database.inbox_sql()
+
+
+async def publish(store: Definitions, definition: Definition[Any, Any]) -> Sequence[Definition[Any, Any]]:
+    """Publish a definition, its sub-sagas before it; returns all of them. Raises DefinitionConflict, Unavailable."""
+    family = tuple(definition.family())
+    for member in family:
+        await store.publish(stored(member))
+    return family
 
 
 def stored(definition: Definition[Any, Any]) -> StoredDefinition:

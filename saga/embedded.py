@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from saga.bootstrap import CLOCK, IDS, live_tracing, open_database, open_store, prepare, shared_broker, stored
+from saga.bootstrap import CLOCK, IDS, live_tracing, open_database, open_store, prepare, publish, shared_broker
 from saga.core.errors import SagaError
 from saga.define import Definition
 from saga.engine.catalog import Catalog
@@ -125,7 +125,7 @@ async def live(
         stack.push_async_callback(store.close)
         await store.migrate()
         for definition in parts.definitions:
-            await store.publish(stored(definition))
+            await publish(store, definition)
         services = await Catalog(store, CLOCK).services() | {each.service for each in parts.participants}
         broker = await stack.enter_async_context(shared_broker(services, place.folder))
         engine = Orchestrator(store, broker.bus("orchestrator"), CLOCK, IDS, settings or EngineSettings())

@@ -15,10 +15,10 @@ def definitions() -> None:
     """Definitions in the store. A run stays with the version it started with."""
 
 
-@definitions.command()
+@definitions.command("publish")
 @click.argument("modules", nargs=-1, required=True)
 @click.pass_context
-def publish(ctx: click.Context, modules: tuple[str, ...]) -> None:
+def publish_(ctx: click.Context, modules: tuple[str, ...]) -> None:
     """Publish the definitions of MODULE or MODULE:OBJECT; new starts take the newest version."""
     for text in asyncio.run(publish_modules(settings_of(ctx), modules)):
         click.echo(text)
@@ -57,7 +57,7 @@ def diagram(module: str) -> None:
 
 async def publish_modules(settings: Any, modules: Iterable[str]) -> list[str]:
     """Publish every definition of these modules; returns a line about each."""
-    from saga.bootstrap import open_store, stored
+    from saga.bootstrap import open_store, publish
     from saga.named import definitions_in
 
     store = await open_store(settings.store)
@@ -65,11 +65,14 @@ async def publish_modules(settings: Any, modules: Iterable[str]) -> list[str]:
     try:
         for module in modules:
             for definition in definitions_in(module):
-                await store.publish(stored(definition))
-                lines.append(f"published {definition.name} v{definition.version} {definition.hash[:12]}")
+                lines += [_line(each) for each in await publish(store, definition)]
     finally:
         await store.close()
-    return lines
+    return list(dict.fromkeys(lines))
+
+
+def _line(definition: Any) -> str:
+    return f"published {definition.name} v{definition.version} {definition.hash[:12]}"
 
 
 async def _named(settings: Any) -> list[dict[str, object]]:

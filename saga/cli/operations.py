@@ -25,7 +25,7 @@ def cancel(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
     from saga.stores import CLOCK, IDS
 
     request = Cancel(now=CLOCK.now(), request=IDS.message(), by="operator", actor=actor, reason=reason)
-    _operate(ctx, saga, request)
+    operated(ctx, saga, request)
 
 
 @click.command()
@@ -41,7 +41,7 @@ def abandon(ctx: click.Context, /, saga: str, reason: str, actor: str, *, yes: b
     from saga.stores import CLOCK
 
     confirm("Close it and leave its effects as they are?", yes=yes)
-    _operate(ctx, saga, Abandon(now=CLOCK.now(), actor=actor, reason=reason))
+    operated(ctx, saga, Abandon(now=CLOCK.now(), actor=actor, reason=reason))
 
 
 @click.command()
@@ -54,7 +54,7 @@ def pause(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
     from saga.core.inputs import Pause
     from saga.stores import CLOCK
 
-    _operate(ctx, saga, Pause(now=CLOCK.now(), actor=actor, reason=reason))
+    operated(ctx, saga, Pause(now=CLOCK.now(), actor=actor, reason=reason))
 
 
 @click.command()
@@ -67,7 +67,7 @@ def resume(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
     from saga.core.inputs import Resume
     from saga.stores import CLOCK
 
-    _operate(ctx, saga, Resume(now=CLOCK.now(), actor=actor, reason=reason))
+    operated(ctx, saga, Resume(now=CLOCK.now(), actor=actor, reason=reason))
 
 
 @click.command()
@@ -84,7 +84,7 @@ def resolve(ctx: click.Context, /, saga: str, step: str, verdict: str, **given: 
     from saga.core.inputs import Resolve, Verdict
     from saga.stores import CLOCK
 
-    _operate(
+    operated(
         ctx,
         saga,
         Resolve(
@@ -99,7 +99,8 @@ def resolve(ctx: click.Context, /, saga: str, step: str, verdict: str, **given: 
     )
 
 
-def _operate(ctx: click.Context, saga: str, operation: Any) -> None:
+def operated(ctx: click.Context, saga: str, operation: Any) -> None:
+    """Apply an operation and print what it led to."""
     state = asyncio.run(_apply(settings_of(ctx), saga, operation))
     print_json(
         {

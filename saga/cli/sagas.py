@@ -29,7 +29,7 @@ ANSWERS_KEPT = timedelta(minutes=1)
 @click.pass_context
 def start(ctx: click.Context, /, name: str, data: str, **options: Any) -> None:
     """Start the saga NAME. Exit codes with --wait: 0 completed, 7 compensated, 8 abandoned, 124 not ended in time."""
-    body = _json(_body(data))
+    body = json_body(data)
     try:
         answer = asyncio.run(_start(settings_of(ctx), name, body, options))
     except TimeoutError as error:
@@ -51,11 +51,12 @@ def _body(data: str) -> bytes:
     return data.encode()
 
 
-def _json(body: bytes) -> bytes:
-    """The same bytes, once they are known to be JSON: what is not would be parked, and the caller told less."""
+def json_body(data: str) -> bytes:
+    """What `--data` gives, once it is known to be JSON: what is not would be parked, and the caller told less."""
     from saga.core.errors import ProtocolViolation
     from saga.wire import check_json
 
+    body = _body(data)
     try:
         check_json(body)
     except ProtocolViolation as violation:
@@ -86,7 +87,9 @@ async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any])
 @click.command("list")
 @click.option("--name", help="Of the definition.", shell_complete=definition_names)
 @click.option("--status", "statuses", multiple=True, help="running, compensating, parked, completed, …; repeatable.")
-@click.option("--wait-kind", help="reply, delivery, timer, parked, paused.")
+@click.option("--wait-kind", help="reply, delivery, timer, signal, approval, child, parked, paused.")
+@click.option("--all", "everything", is_flag=True, help="Sub-sagas too.")
+@click.option("--root", help="Only the sub-sagas below this saga, at any depth.")
 @click.option("--tag", "tags", multiple=True, help="name=value; repeatable.")
 @click.option("--since", type=float, help="Started within the last HOURS.")
 @click.option("--before", help="Only sagas older than this id: the last id of the page before.")
@@ -94,7 +97,7 @@ async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any])
 @output_option
 @click.pass_context
 def list_(ctx: click.Context, /, output: str, **options: Any) -> None:
-    """List sagas, newest first."""
+    """List sagas, newest first; sub-sagas only with --all or --root."""
     rows = asyncio.run(_list(settings_of(ctx), options))
     print_rows(output, rows, "saga")
     if output == "table" and rows:
@@ -102,11 +105,13 @@ def list_(ctx: click.Context, /, output: str, **options: Any) -> None:
 
 
 async def _list(settings: Any, options: dict[str, Any]) -> list[dict[str, object]]:
+    from saga.cli.reference import saga_id
     from saga.ports import SagaFilter
     from saga.stores import CLOCK, open_store
 
-    since = options["since"]
+    since, root = options["since"], options["root"]
     where = SagaFilter(
+        roots_only=root is None and not options["everything"],
         name=options["name"],
         statuses=options["statuses"],
         wait_kind=options["wait_kind"],
@@ -117,6 +122,8 @@ async def _list(settings: Any, options: dict[str, Any]) -> list[dict[str, object
     )
     store = await open_store(settings.store)
     try:
+        if root is not None:
+            where = msgspec.structs.replace(where, root=await saga_id(store, root))
         return [
             {
                 "saga": row.saga,
@@ -164,6 +171,7 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
     for note in detail.parked_messages:
         say(f"parked message {note.id}: {note.reason}: {note.detail}")
         _hint(note.reason)
+    _show_below(detail)
     if detail.output is not None:
         say(f"output: {bytes(detail.output).decode()}")
 
@@ -182,6 +190,16 @@ def _hint(word: str) -> None:
     found = code_of(word)
     if found is not None:
         say(f"  fix: {found.fix} ({found.number})")
+
+
+def _show_below(detail: Any) -> None:
+    """Its sub-sagas, and what somebody has to decide in all of it."""
+    for child in detail.children:
+        waits = f"  waits: {child.waits_for}" if child.waits_for else ""
+        say(f"sub-saga {child.place}: {child.saga}  {child.name} v{child.definition_version}  {child.status}{waits}")
+    for each in detail.approvals:
+        about = f": {each.summary}" if each.summary else ""
+        say(f"to be decided: {each.place} by {' or '.join(each.roles)}{about}")
 
 
 async def _describe(settings: Any, saga: str) -> Any:

@@ -12,15 +12,17 @@ import msgspec
 
 from saga.client.answers import Ended, Started, ended
 from saga.client.correspondence import CallerBus, Correspondence
-from saga.core.messages import CancelMessage, StartMessage
+from saga.client.reading import Approvals, Reading
+from saga.client.saying import HALF_A_MINUTE, Saying
+from saga.core.messages import StartMessage
+from saga.core.pending import ApprovalDetail
 from saga.define import Definition
-from saga.ports import HistoryRow, Ids, Lookup, SagaFilter, SagaRow
-from saga.wire import cancel_to_wire, start_to_wire
+from saga.ports import HistoryRow, Ids, SagaFilter, SagaRow
+from saga.wire import start_to_wire
 
 I = TypeVar("I")  # noqa: E741 - the input
 O = TypeVar("O")  # noqa: E741 - the output
 
-HALF_A_MINUTE = timedelta(seconds=30)
 FIVE_MINUTES = timedelta(minutes=5)
 A_DAY = timedelta(days=1)
 
@@ -37,21 +39,20 @@ class How(TypedDict, total=False):
     within: timedelta
 
 
-class Client:
+class Client(Saying):
     """Asks the engine, on behalf of one broker user.
 
     `name` tells this client's answers from those of others under the same user: two that run at once need two names,
     or they take each other's answers. Keep it the same over restarts to find answers that came meanwhile; nobody
-    reading them, they are kept for `answers_kept`. `lookup` (the store) is only needed for `get`, `history` and
-    `list`.
+    reading them, they are kept for `answers_kept`. `lookup` (the store) is only needed for `get`, `history`, `list`
+    and `approvals`.
     """
 
     def __init__(
-        self, bus: CallerBus, ids: Ids, *, name: str, lookup: Lookup | None = None, answers_kept: timedelta = A_DAY
+        self, bus: CallerBus, ids: Ids, *, name: str, lookup: Reading | None = None, answers_kept: timedelta = A_DAY
     ) -> None:
-        self._ids = ids
+        super().__init__(ids, Correspondence(bus, name, answers_kept))
         self._lookup = lookup
-        self._letters = Correspondence(bus, name, answers_kept)
 
     @overload
     async def start(self, definition: Definition[I, O], given: I, **how: Unpack[How]) -> Started[O]: ...
@@ -90,24 +91,11 @@ class Client:
         left = within - timedelta(seconds=asyncio.get_running_loop().time() - begun)
         return await self.result(started, within=left)
 
-    async def cancel(
-        self, saga: str, reason: str, *, actor: str | None = None, within: timedelta = HALF_A_MINUTE
-    ) -> None:
-        """Compensate what a saga did and end it. Raises Refused (`too-late`, `ended`, `unknown-saga`), TimeoutError."""
-        await self._cancel(self._wish(reason, actor, saga=saga), within)
-
-    async def cancel_by_key(
-        self,
-        definition: Definition[Any, Any] | str,
-        key: str,
-        reason: str,
-        *,
-        actor: str | None = None,
-        within: timedelta = HALF_A_MINUTE,
-    ) -> None:
-        """As `cancel`, for a saga known by its business key."""
-        name = definition if isinstance(definition, str) else definition.name
-        await self._cancel(self._wish(reason, actor, name=name, key=key), within)
+    async def approvals(
+        self, *, root: str | None = None, name: str | None = None, limit: int = 50
+    ) -> Sequence[ApprovalDetail]:
+        """What people can decide on now, in sagas of one name or below one root, oldest first. Reads the store."""
+        return await Approvals(self._store()).waiting(root=root, name=name, limit=limit)
 
     async def get(self, saga: str) -> SagaRow | None:
         """A saga as its row shows it, or None. Reads the store."""
@@ -143,31 +131,7 @@ class Client:
         answer = await self._letters.ask(start_to_wire(message), f"the start of {message.name}", within)
         return Started(answer.saga, answer.existing, definition, message)
 
-    def _store(self) -> Lookup:
+    def _store(self) -> Reading:
         if self._lookup is None:
             raise TypeError("this client has no store to read from. Fix: Client(bus, ids, name=..., lookup=store)")
         return self._lookup
-
-    def _wish(
-        self,
-        reason: str,
-        actor: str | None,
-        *,
-        saga: str | None = None,
-        name: str | None = None,
-        key: str | None = None,
-    ) -> CancelMessage:
-        return CancelMessage(
-            saga=saga,
-            name=name,
-            business_key=key,
-            message_id=self._ids.message(),
-            reason=reason,
-            actor=actor,
-        )
-
-    async def _cancel(self, wish: CancelMessage, within: timedelta) -> None:
-        await self._letters.open()
-        wish = msgspec.structs.replace(wish, reply_to=self._letters.reply_to)
-        which = wish.saga or f"{wish.name} {wish.business_key}"
-        await self._letters.ask(cancel_to_wire(wish), f"the cancel of {which}", within)

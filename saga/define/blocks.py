@@ -92,7 +92,8 @@ class Asked:
 
     path: str
     contract: Contract | None
-    """Of the command it is about; None for a gate."""
+    """Of the command it is about; None for a gate, and for what is no command."""
+    gate: bool
     scope: Scope
     make: Callable[[str | None], Approval]
     """The block, once the step that it guards is known."""

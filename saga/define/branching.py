@@ -1,7 +1,6 @@
 """The verbs of what runs side by side: branches, and the items of a list."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal, TypeVar, cast
@@ -12,9 +11,10 @@ from saga.core.definition import Block, Branch, Each, Join, OnBranchFailed, Para
 from saga.core.expression import Expression, ScalarType
 from saga.define.blocks import Fork, Scope, Shape
 from saga.define.builder import Builder, Verbs
+from saga.define.opening import block
 from saga.define.placeholder import Placeholder, references, show, value_of
 from saga.define.shapes import item_type, scalar_type
-from saga.define.structure import Sequences, check_limit
+from saga.define.structure import Sequences
 from saga.define.words import On, placeholder_in
 
 I = TypeVar("I")  # noqa: E741 - item
@@ -32,7 +32,11 @@ class Branches:
         self._builder, self._fork, self._stray = builder, fork, stray
         self._paths: list[str] = []
 
-    @contextmanager
+    @property
+    def _place(self) -> str:
+        return self._fork.path
+
+    @block("branch(...)")
     def __call__(self, name: str) -> Iterator[None]:
         """One branch. Its replies are read behind the block."""
         builder, fork = self._builder, self._fork
@@ -59,7 +63,7 @@ class SideBySide(Verbs):
 
     __slots__ = ()
 
-    @contextmanager
+    @block("s.parallel(...) as branch")
     def parallel(
         self,
         name: str,
@@ -96,7 +100,7 @@ class SideBySide(Verbs):
             fork.written = True
         _check_branches(builder, fork, stray)
 
-    @contextmanager
+    @block("s.each(...) as item")
     def each(
         self,
         name: str,
@@ -119,10 +123,9 @@ class SideBySide(Verbs):
             builder.bad(path, f"{show(items)} is no list", "give it a list of the input or of a reply")
         listed = values.expression(items, list[Any], builder.site(path))
         width = WINDOW_DEFAULT if window is None else window
-        if check_limit(builder, path, limit, MAP_ITEMS_MAX):
+        if builder.is_count(path, "limit", limit, MAP_ITEMS_MAX):
             width = min(width, limit) if window is None else width
-            if not 1 <= width <= limit:
-                builder.bad(path, f"window={window} does not fit limit={limit}", f"window=1 to {limit}")
+            builder.is_count(path, "window", width, limit)
         failed = builder.member(OnBranchFailed, on_failed, f"{path}.on_failed")
         distinct: list[Expression] = []
 
@@ -151,9 +154,9 @@ class SideBySide(Verbs):
 
 
 def _check_branches(builder: Builder, fork: Fork, stray: Scope) -> None:
-    for block in stray.blocks:
+    for written in stray.blocks:
         reason = f"stands in '{fork.path}', but in none of its branches"
-        builder.bad(block.path, reason, "put it into a branch, or in front of the block")
+        builder.bad(written.path, reason, "put it into a branch, or in front of the block")
     if len(fork.scopes) < 2:
         count = "one branch" if fork.scopes else "no branch"
         builder.bad(fork.path, f"has {count}: nothing runs side by side", "write two branches, or none")

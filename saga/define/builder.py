@@ -7,11 +7,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from saga.core.bounds import SLEEP_MAX
 from saga.core.definition import DEPTH_MAX, NAME_CHARACTERS_MAX, PATH_CHARACTERS_MAX, OnExhausted, Step
 from saga.core.expression import Expression
 from saga.define.blocks import Fork, Scope, Shape, Written
 from saga.define.built import Definition
 from saga.define.commands import asked_with, contract_at, template
+from saga.define.opening import Opening
 from saga.define.operations import operation
 from saga.define.placeholder import Placeholder, PlaceholderMisuse, Source, show
 from saga.define.positions import check_position
@@ -43,6 +45,8 @@ class Builder:
         self.children: list[Definition[Any, Any]] = []
         self.signals: dict[str, Any] = {}
         """The type of each signal, by its name."""
+        self.unopened: dict[int, Opening[object]] = {}
+        """Blocks that were called and not opened with `with`."""
         self._names: set[str] = set(_RESERVED)
         self._whens = 0
         self._undoing: str | None = None
@@ -130,6 +134,24 @@ class Builder:
         self.bad(place, f"{value!r} is not possible here", " or ".join(f"On.{name.upper()}" for name in names))
         return next(iter(kind))
 
+    def is_time(self, place: str, word: str, time: object) -> bool:
+        """Whether a time is one that can be waited for; a problem if not."""
+        if not isinstance(time, timedelta):
+            self.bad(place, f"{word}={time!r} has no unit", f"{word}=timedelta(minutes=...)")
+            return False
+        if not timedelta(0) < time <= SLEEP_MAX:
+            fix = f"a positive time of at most {SLEEP_MAX.days} days"
+            self.bad(place, f"{word}={time} is no time that can be waited for", fix)
+            return False
+        return True
+
+    def is_count(self, place: str, word: str, count: object, most: int) -> bool:
+        """Whether a bound is a number from 1 on; a problem if not."""
+        fits = isinstance(count, int) and 1 <= count <= most
+        if not fits:
+            self.bad(place, f"{word}={count!r} is no bound", f"{word}=1 to {most}")
+        return fits
+
     # ----------------------------------------------------------------------------------------------------- blocks
 
     def when_name(self, name: str | None) -> str:
@@ -188,3 +210,7 @@ class Verbs:
 
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
+
+    @property
+    def _place(self) -> str:
+        return "block"

@@ -57,7 +57,7 @@ def asked_with(found: Findings, command: object) -> Asked | None:
         return None
     above, field = value_of(command).args
     asked = found.asked.get(source_of(command).path)
-    if asked is None or asked.contract is None or source_of(command).build is not found:
+    if asked is None or asked.gate or source_of(command).build is not found:
         return None
     return asked if value_of(above).op == "source" and field.name == SUBJECT else None
 

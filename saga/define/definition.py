@@ -133,6 +133,8 @@ def _written(
         output=output,
     )
     problems_of_approvals(values.found)
+    for lost in builder.unopened.values():
+        values.bad(lost.name, f"{lost.written} is written without 'with'", f"with {lost.written}: ...")
     problems = [*values.found.problems, *problems_of_pivots(builder.root), *problems_of(compiled)]
     if problems:
         raise DefinitionError(header.title, tuple(problems))

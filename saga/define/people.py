@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 import msgspec
 
 from saga.contract import Command, Contract, Failure
-from saga.core.bounds import DECISIONS_MAX, SLEEP_MAX
+from saga.core.bounds import DECISIONS_MAX
 from saga.core.definition import Approval, OnSilence
 from saga.core.expression import Expression
 from saga.define.blocks import Asked
@@ -47,6 +47,15 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     expires: timedelta | None
     on_expiry: object
     remind: timedelta | None
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """What is asked about."""
+
+    path: str
+    contract: Contract | None = None
+    editable: tuple[str, ...] = ()
+    gate: bool = False
 
 
 class People(Verbs):
@@ -90,7 +99,7 @@ class People(Verbs):
         path = self._builder.claim(name)
         contract = contract_at(self._builder.values, command, path)
         editable = () if edit is None else _editable(self._builder, path, type(command), edit)
-        return _ask(self._builder, path, command, (contract, editable), rules)
+        return _ask(self._builder, Asking(path, contract, editable), command, rules)
 
     def gate(  # noqa: PLR0913 - each is a word of its own
         self,
@@ -117,15 +126,12 @@ class People(Verbs):
             on_expiry=on_expiry,
             remind=remind,
         )
-        return _ask(self._builder, self._builder.claim(name), showing, (None, ()), rules)
+        return _ask(self._builder, Asking(self._builder.claim(name), gate=True), showing, rules)
 
 
-def _ask(
-    builder: Builder, path: str, subject: S, guarding: tuple[Contract | None, tuple[str, ...]], rules: Rules
-) -> Approved[S]:
-    """Write an approval down; `guarding` is the contract of the command it is about, and what may be edited of it."""
-    values = builder.values
-    contract, editable = guarding
+def _ask(builder: Builder, asking: Asking, subject: S, rules: Rules) -> Approved[S]:
+    """Write an approval or a gate down."""
+    values, path, contract = builder.values, asking.path, asking.contract
     roles = _roles(builder, path, rules.roles, "roles")
     _check_counts(builder, path, rules)
     silence, escalate_to = _silence(builder, path, rules)
@@ -145,14 +151,14 @@ def _ask(
             exclude_requester=rules.exclude_requester,
             summary=summary,
             condition=condition,
-            editable=editable,
+            editable=asking.editable,
             expires=rules.expires,
             on_silence=silence,
             escalate_to=escalate_to,
             remind_every=rules.remind,
         )
 
-    asked = Asked(path, contract, builder.scope, made)
+    asked = Asked(path, contract, asking.gate, builder.scope, made)
     builder.add(asked)
     values.found.asked[path] = asked
     read = _reader(builder.source(path, dict[str, Any], builder.scope), waivable=condition is not None)
@@ -190,12 +196,10 @@ def _roles(builder: Builder, path: str, roles: Sequence[str] | None, word: str) 
 
 
 def _check_counts(builder: Builder, path: str, rules: Rules) -> None:
-    if not 1 <= rules.quorum <= DECISIONS_MAX:
-        builder.bad(path, f"quorum={rules.quorum}: how many approvals it needs", f"1 to {DECISIONS_MAX}")
-    for word, time in (("expires", rules.expires), ("remind", rules.remind)):
-        if time is not None and not timedelta(0) < time <= SLEEP_MAX:
-            builder.bad(path, f"{word}={time}", f"a positive time of at most {SLEEP_MAX.days} days, or none")
-    if rules.expires is not None and rules.remind is not None and rules.remind >= rules.expires:
+    builder.is_count(path, "quorum", rules.quorum, DECISIONS_MAX)
+    times = (("expires", rules.expires), ("remind", rules.remind))
+    fit = [time is None or builder.is_time(path, word, time) for word, time in times]
+    if all(fit) and rules.expires is not None and rules.remind is not None and rules.remind >= rules.expires:
         reason = f"remind={rules.remind} comes only after it has expired ({rules.expires})"
         builder.bad(path, reason, "remind sooner, or leave it out")
 
@@ -242,7 +246,7 @@ def _editable(builder: Builder, path: str, kind: type[C], edit: Callable[[C], tu
 def problems_of_approvals(found: Findings) -> None:
     """Every approved command is sent by one step."""
     for asked in found.asked.values():
-        if asked.contract is None:
+        if asked.gate:
             continue
         if not asked.sent_by:
             reason = "is approved, but never sent"

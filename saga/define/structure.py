@@ -1,7 +1,6 @@
 """The verbs of structure: another way, turns, and a deadline around several steps."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Literal, TypeVar
 
@@ -17,6 +16,7 @@ from saga.core.definition import (
 from saga.core.expression import Expression
 from saga.define.blocks import Fork, Shape
 from saga.define.builder import Builder, Verbs
+from saga.define.opening import block
 from saga.define.recorded import literal
 from saga.define.words import On, placeholder_in
 
@@ -37,9 +37,15 @@ class Otherwise:
     def __init__(self, builder: Builder, fork: Fork) -> None:
         self._builder, self._fork = builder, fork
 
-    def otherwise(self) -> AbstractContextManager[None]:
+    @property
+    def _place(self) -> str:
+        return self._fork.path
+
+    @block("x.otherwise()")
+    def otherwise(self) -> Iterator[None]:
         """The other way: of a `when`, if the condition does not hold; of an `attempt`, once all of it is undone."""
-        return self._builder.otherwise(self._fork)
+        with self._builder.otherwise(self._fork):
+            yield
 
 
 class Turn:
@@ -67,7 +73,7 @@ class Structure(Verbs):
 
     __slots__ = ()
 
-    @contextmanager
+    @block("s.when(...) as x")
     def when(self, condition: bool, *, name: str | None = None) -> Iterator[Otherwise]:  # noqa: FBT001 - the subject
         """Steps that are done only if the condition holds; it is looked at once, here, and recorded.
 
@@ -85,7 +91,7 @@ class Structure(Verbs):
         with builder.fork(fork):
             yield Otherwise(builder, fork)
 
-    @contextmanager
+    @block("s.attempt(...) as x")
     def attempt(self, name: str, *, on: Sequence[Reason]) -> Iterator[Otherwise]:
         """Steps that are undone, all of them, when one fails for a reason in `on`; then the saga goes on.
 
@@ -102,14 +108,12 @@ class Structure(Verbs):
         with builder.fork(fork):
             yield Otherwise(builder, fork)
 
-    @contextmanager
+    @block("s.within(...)")
     def within(self, name: str, time: timedelta) -> Iterator[None]:
         """Steps that must be through in this time, counted from here; else the block fails with `On.DEADLINE`."""
         builder = self._builder
         path = builder.claim(name)
-        if time <= timedelta(0):
-            builder.bad(path, f"its time is {time}: no time at all", "give a positive time")
-        if time > builder.deadline:
+        if builder.is_time(path, "time", time) and time > builder.deadline:
             reason = f"its time of {time} is longer than the saga's deadline of {builder.deadline}"
             builder.bad(path, reason, "shorten it, or lengthen deadline= of define")
         pivot = builder.scope.pivot_passed()
@@ -119,7 +123,7 @@ class Structure(Verbs):
         with builder.fork(Fork(path, Shape.WITHIN, lambda bodies: Within(path=path, time=time, body=bodies[0]))):
             yield
 
-    @contextmanager
+    @block("s.repeat(...) as turn")
     def repeat(self, name: str, *, limit: int, pause: timedelta | None = None) -> Iterator[Turn]:
         """Steps again and again, until `turn.until(...)` holds; after `limit` turns it fails with `On.LIMIT`.
 
@@ -127,9 +131,9 @@ class Structure(Verbs):
         """
         builder = self._builder
         path = builder.claim(name)
-        check_limit(builder, path, limit, TURNS_MAX)
-        if pause is not None and pause <= timedelta(0):
-            builder.bad(path, f"pause={pause}: no time at all", "give a positive time, or leave it out")
+        builder.is_count(path, "limit", limit, TURNS_MAX)
+        if pause is not None:
+            builder.is_time(path, "pause", pause)
 
         def made(bodies: Sequences) -> Block:
             until = turn.condition or literal(value=True)
@@ -160,11 +164,3 @@ def _reasons(builder: Builder, path: str, on: Sequence[Reason]) -> tuple[str, ..
     if not on:
         builder.bad(path, "on=[] reacts to nothing", "on=[CardDeclined, On.EXHAUSTED]")
     return tuple(reasons)
-
-
-def check_limit(builder: Builder, path: str, limit: int | None, most: int) -> bool:
-    """Whether a block has a bound that fits."""
-    fits = limit is not None and 1 <= limit <= most
-    if not fits:
-        builder.bad(path, f"limit={limit}: it needs a bound", f"limit=1 to {most}")
-    return fits

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar, cast
 
-from saga.core.bounds import SLEEP_MAX
 from saga.core.definition import Await, OnLate, Sleep
 from saga.core.expression import Expression
 from saga.define.blocks import Fork, Scope, Shape
@@ -28,15 +27,15 @@ class Waiting(Verbs):
         """Wait this long, counted from here: a constant, or a duration of the input or of a reply."""
         builder = self._builder
         path = builder.claim(name)
-        if not isinstance(cast("object", time), Placeholder) and not timedelta(0) < time <= SLEEP_MAX:
-            builder.bad(path, f"it would sleep for {time}", f"a positive time of at most {SLEEP_MAX.days} days")
-        builder.add(Sleep(path=path, time=builder.values.expression(time, timedelta, builder.site(path))))
+        if isinstance(cast("object", time), Placeholder) or builder.is_time(path, "time", time):
+            builder.add(Sleep(path=path, time=builder.values.expression(time, timedelta, builder.site(path))))
 
     def sleep_until(self, name: str, instant: datetime) -> None:
         """Wait until an instant of the input or of a reply; one that has passed is no wait."""
         builder = self._builder
         path = builder.claim(name)
-        if not isinstance(cast("object", instant), Placeholder) and instant.tzinfo is None:
+        given: object = instant
+        if isinstance(given, datetime) and given.tzinfo is None:
             builder.bad(path, f"{instant!r} has no time zone", "datetime(..., tzinfo=UTC)")
         builder.add(Sleep(path=path, until=builder.values.expression(instant, datetime, builder.site(path))))
 
@@ -84,8 +83,8 @@ def _check_signal(builder: Builder, path: str, called: object, kind: Any) -> Non
 
 
 def _late(builder: Builder, path: str, within: timedelta | None, on_late: On | None) -> OnLate:
-    if within is not None and not timedelta(0) < within <= SLEEP_MAX:
-        builder.bad(path, f"within={within}", f"a positive time of at most {SLEEP_MAX.days} days, or none")
+    if within is not None:
+        builder.is_time(path, "within", within)
     if on_late is None:
         return OnLate.FAIL
     if within is None:

@@ -5,15 +5,18 @@ from datetime import datetime
 import msgspec
 
 from saga.core.address import template
+from saga.core.bounds import CHILD_DEPTH_MAX
 from saga.core.compensation import standing
 from saga.core.nearing import tags_of
 from saga.core.outstanding import view, waits
+from saga.core.pending import ApprovalDetail, pending
 from saga.core.state import Execution, SagaState
 from saga.engine.cache import Live, SagaCache
 from saga.engine.catalog import Catalog
-from saga.ports import Clock, ParkedFilter, Store
+from saga.ports import Clock, ParkedFilter, SagaFilter, Store
 
 PARKED_LOOKED_AT_MAX = 100
+CHILDREN_SHOWN_MAX = 500
 
 
 class ExecutionDetail(msgspec.Struct, frozen=True):
@@ -60,6 +63,18 @@ class ParkedNote(msgspec.Struct, frozen=True):
     detail: str
 
 
+class ChildDetail(msgspec.Struct, frozen=True):
+    """A sub-saga, at any depth."""
+
+    place: str
+    """The steps that lead to it, with `/` between them."""
+    saga: str
+    name: str
+    definition_version: int
+    status: str
+    waits_for: str
+
+
 class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
     """A saga, for people and as stable JSON."""
 
@@ -84,6 +99,12 @@ class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
     """Steps of the definition that were not reached, in no item and no turn."""
     tags: dict[str, str]
     output: msgspec.Raw | None
+    root: str
+    parent: str | None
+    children: tuple[ChildDetail, ...]
+    """Below it, at any depth, the oldest first; at most `CHILDREN_SHOWN_MAX`."""
+    approvals: tuple[ApprovalDetail, ...]
+    """Its own and those of its children that somebody can decide on now."""
 
 
 async def read_live(store: Store, clock: Clock, saga: str) -> Live | None:
@@ -94,7 +115,8 @@ async def read_live(store: Store, clock: Clock, saga: str) -> Live | None:
 
 async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
     """Everything to be said about one saga; None when the store does not have it. Raises Unavailable."""
-    live = await read_live(store, clock, saga)
+    cache = SagaCache(store, Catalog(store, clock), sagas_max=CHILDREN_SHOWN_MAX + 1)
+    live = (await cache.current([saga])).get(saga)
     if live is None:
         return None
     state = live.state
@@ -102,6 +124,7 @@ async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
     begun = [step.path for step in standing(state, live.plan.definition.blocks)]
     reached = {template(path) for path in begun}
     not_begun = tuple(path for path in live.plan.steps if path not in reached)
+    below = await _below(store, cache, live)
     return SagaDetail(
         saga=state.saga,
         name=state.name,
@@ -121,6 +144,12 @@ async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
         not_begun=not_begun,
         tags=tags_of(state),
         output=msgspec.Raw(state.output) if state.output else None,
+        root=state.root,
+        parent=state.parent,
+        children=tuple(_child(place, child) for place, child in below),
+        approvals=tuple(
+            found for place, each in [((), live), *below] for found in pending(each.plan, each.state, place)
+        ),
     )
 
 
@@ -128,6 +157,26 @@ async def _parked(store: Store, saga: str) -> tuple[ParkedNote, ...]:
     rows = await store.parked(ParkedFilter(settled=False), limit=PARKED_LOOKED_AT_MAX)
     about = {(row.message.reason, row.message.detail): row.id for row in rows if row.message.correlation_id == saga}
     return tuple(ParkedNote(number, reason, detail) for (reason, detail), number in about.items())
+
+
+async def _below(store: Store, cache: SagaCache, live: Live) -> list[tuple[tuple[str, ...], Live]]:
+    """Every sub-saga with the steps that lead to it from this one."""
+    top = live.state
+    rows = await store.sagas(SagaFilter(root=top.root, limit=CHILDREN_SHOWN_MAX, oldest_first=True))
+    lives = await cache.current([row.saga for row in rows]) if rows else {}
+    places: dict[str, tuple[str, ...]] = {top.saga: ()}
+    for _ in range(CHILD_DEPTH_MAX):
+        for row in rows:
+            child = lives.get(row.saga)
+            asked = None if child is None else child.state.asked_by
+            if asked is not None and asked.saga in places:
+                places[row.saga] = (*places[asked.saga], asked.path)
+    return [(place, lives[saga]) for saga, place in places.items() if saga != top.saga]
+
+
+def _child(place: tuple[str, ...], child: Live) -> ChildDetail:
+    state, shown = child.state, view(child.plan, child.state)
+    return ChildDetail("/".join(place), state.saga, state.name, state.definition_version, shown.status, shown.wait_text)
 
 
 def _step(state: SagaState, path: str) -> StepDetail:

@@ -8,10 +8,10 @@ from datetime import datetime
 
 import msgspec
 
-from saga.core import events
+from saga.core import decisions, events
 from saga.core.decide import Decision, decide
 from saga.core.errors import SagaError
-from saga.core.inputs import Abandon, Cancel, Pause, Resolve, Resume
+from saga.core.inputs import Abandon, Cancel, DecisionGiven, Pause, Resolve, Resume
 from saga.core.operate import objection
 from saga.core.outstanding import next_wake, view
 from saga.core.plan import Plan, pivot_passed
@@ -23,7 +23,7 @@ from saga.ports import Advance, Batch, Clock, Store
 
 TRIES = 20
 
-Operation = Cancel | Abandon | Pause | Resume | Resolve
+Operation = Cancel | Abandon | Pause | Resume | Resolve | DecisionGiven
 
 
 class NotPossible(SagaError):
@@ -53,9 +53,7 @@ async def operate(store: Store, clock: Clock, saga: str, operation: Operation) -
     def decided(live: Live, now: datetime) -> Decision:
         return _decided(live, msgspec.structs.replace(operation, now=now))
 
-    live, after = await commit_decision(
-        store, clock, saga, decided, cause=f"operator {type(operation).__name__.lower()}"
-    )
+    live, after = await commit_decision(store, clock, saga, decided, cause=f"operator {_called(operation)}")
     _too_late(live, after, operation)
     return after
 
@@ -84,6 +82,12 @@ async def commit_decision(
     raise NotPossible(f"the saga moved {TRIES} times while this was tried. Fix: try again")
 
 
+def _called(operation: Operation) -> str:
+    if isinstance(operation, DecisionGiven):
+        return f"decision {operation.choice} by {operation.approver}"
+    return type(operation).__name__.lower()
+
+
 async def _read(cache: SagaCache, saga: str) -> Live:
     found = await cache.read([saga])
     if saga in found.unreadable:
@@ -94,7 +98,11 @@ async def _read(cache: SagaCache, saga: str) -> Live:
 
 
 def _decided(live: Live, operation: Operation) -> Decision:
-    if live.state.terminal:
+    if isinstance(operation, DecisionGiven):
+        against = decisions.objection(live.plan, live.state, operation)
+        if against is not None:
+            raise NotPossible(against.text, code=against.code)
+    if live.state.terminal and not isinstance(operation, DecisionGiven):
         raise NotPossible(f"the saga has ended: {live.state.phase}")
     if isinstance(operation, Resolve) and (refusal := objection(live.plan, live.state, operation)) is not None:
         raise NotPossible(refusal)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.acceptance.walkthrough import Walkthrough
 
-PAGES = ("write-a-saga", "write-a-participant", "operate")
+PAGES = ("write-a-saga", "wait-and-branch", "write-a-participant", "operate")
 
 
 @pytest.mark.parametrize("page", PAGES)

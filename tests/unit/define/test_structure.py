@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from saga import On, Saga, coalesce, define, no_undo, text
+from saga import On, Saga, coalesce, define, no_undo, size, text
 from saga.contract import Effect
 from saga.core import events as e
 from saga.core import inputs as i
@@ -108,6 +108,21 @@ def test_a_child_is_a_step_of_the_engines_own_service() -> None:
     assert case.sent("access").body == b'{"running":"cancel"}'
 
 
+def test_a_child_is_asked_again_every_day_as_long_as_it_takes() -> None:
+    """A broker that lost everything may have lost the question; asking again heals that, and gives up nothing."""
+
+    def written(s: Saga, new: c.NewCustomer) -> None:
+        s.child("access", c.account, c.Hire(name=new.name), undo=On.WAIT)
+
+    case = case_of(define("t", version=1, deadline=timedelta(days=30))(written))
+    for attempt in range(2, 5):
+        case.tick(86_400)
+        case.tick(300)
+        assert case.sent("access").attempt == attempt
+    case.ok("access", reply(c.AccountReady(account="a1")))
+    assert case.state.phase is Phase.COMPLETED
+
+
 def test_a_definition_carries_its_children() -> None:
     """Each once, in the order written; the family is what is to be published, children first."""
     assert c.onboarding.children == (c.account,)
@@ -129,17 +144,17 @@ def set_up(case: Case) -> None:
     case.ok("seats[0]/add", reply(c.Created(id="l0")))
 
 
-def decide(case: Case, approver: str, edited: bytes | None = None) -> None:
-    request = case.state.requests["review"]
+def decide(case: Case, approver: str, edited: bytes | None = None, path: str = "review") -> None:
+    request = case.state.requests[path]
     case.when(
         i.DecisionGiven(
             now=case.now,
-            path="review",
+            path=path,
             choice=Choice.APPROVE,
             approver=approver,
             by="desk",
             roles=frozenset({"editor"}),
-            request=approver,
+            request=f"{path} {approver}",
             digest=request.digest,
             edited=edited,
         )
@@ -236,3 +251,49 @@ def test_silence_has_three_meanings() -> None:
     built = define("t", version=1)(written).compiled.blocks
     silences = [block.on_silence for block in built if isinstance(block, Approval)]
     assert silences == [OnSilence.REJECT, OnSilence.COMPENSATE, OnSilence.ESCALATE]
+
+
+def test_items_are_approved_and_signalled_one_by_one() -> None:
+    """Each item has its own permit and its own signal; what one reads is never another's."""
+
+    def written(s: Saga, new: c.NewCustomer) -> None:
+        with s.each("seats", new.seats, limit=3) as seat:
+            asked = s.approval("ok", c.AddSeat(email=seat.email), roles=["editor"])
+            s.step("add", asked.subject, undo=c.RemoveSeat(email=asked.subject.email))
+            s.signal("paid", c.PaymentArrived, where=lambda paid: paid.customer == seat.email)
+
+    case = case_of(define("t", version=1)(written))
+    decide(case, "bo", path="seats[1]/ok")
+    assert on_wire(case) == ["seats[1]/add"]
+    case.ok("seats[1]/add", reply(c.Created(id="1")))
+    decide(case, "bo", path="seats[0]/ok")
+    assert case.sent("seats[0]/add").body == b'{"email":"x@example.org"}'
+    case.ok("seats[0]/add", reply(c.Created(id="0")))
+    for name, seat in (("m1", "y@example.org"), ("m2", "x@example.org")):
+        body = reply(c.PaymentArrived(customer=seat, ref=name))
+        case.when(i.SignalGiven(now=case.now, signal="paid", message_id=name, body=body, by="bank", actor=None))
+    assert b"m1" in case.state.consumed["seats[1]/paid"]
+    assert case.state.phase is Phase.COMPLETED
+
+
+def test_items_of_every_turn_are_collected_from_the_last() -> None:
+    """Inside the loop from this turn, behind it from the last one."""
+
+    class Listed(msgspec.Struct, frozen=True):
+        ids: list[str]
+
+    def written(s: Saga, new: c.NewCustomer) -> Listed:
+        with s.repeat("again", limit=3) as turn:
+            with s.each("seats", new.seats, limit=3):
+                added = s.step("add", c.AddSeat(email="a"), undo=c.RemoveSeat(email="a"))
+            last = s.read("draft", c.Draft(name=text("{}", size(s.collect(added.id)))))
+            turn.until(last.good)
+        return Listed(ids=s.collect(added.id))
+
+    case = case_of(define("t", version=1)(written))
+    for turn, good in ((1, False), (2, True)):
+        for item in (0, 1):
+            case.ok(f"again#{turn}/seats[{item}]/add", reply(c.Created(id=f"{turn}{item}")))
+        assert case.sent().body == b'{"name":"2"}'
+        case.ok(f"again#{turn}/draft", reply(c.Drafted(body="b", good=good)))
+    assert case.state.output == b'{"ids":["20","21"]}'
