@@ -30,6 +30,13 @@ SLOW = frozenset(
         "ack before commit",
         "alarm left alone by what was read before",
         "late failed overrides ok",
+        "a decision after its time counts",
+        "a pause does not stop approvals",
+        "a pause does not stop waits",
+        "an undo in doubt changes its key",
+        "an undo starts its child",
+        "approved whatever was seen",
+        "only one sibling in flight is undone",
     }
 )
 """Only a long run finds these."""

@@ -35,6 +35,12 @@ def _check(event: e.CommandIssued, shadow: Shadow) -> None:
     act = shadow.acts[event.path]
     if event.undoes != act.number or event.undoes_outcome != ("unknown" if act.outcome is None else "ok"):
         raise Violation("S10", f"the undo of {event.path} says {event.undoes_outcome} of execution {event.undoes}")
+    before = shadow.undos.get(event.path)
+    if before is not None and before.open:
+        raise Violation("S11", f"the undo of {event.path} changes its key, and copies under the old one may still run")
+    before = shadow.undos.get(event.path)
+    if before is not None and before.open:
+        raise Violation("S11", f"the undo of {event.path} changes its key, and copies under the old one may still run")
     scope = _scope(shadow, event.path)
     mates = [path for path in turn if path != event.path and _scope(shadow, path) == scope]
     for path in mates:

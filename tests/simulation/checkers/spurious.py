@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def at_end(world: "World", row: Row, shadow: Shadow) -> None:
     """Compensation needs a cause."""
     calm = world.drawn.regime in (Regime.WITHIN_BUDGET, Regime.FAULT_FREE)
-    if calm and shadow.compensating and shadow.because not in ("operator", "parent"):
+    children = [other for other in world.store.rows.values() if other.state.parent == row.saga]
+    undone_below = any(world.checkers.shadows[child.saga].because == "operator" for child in children)
+    if calm and shadow.compensating and not undone_below and shadow.because not in ("operator", "parent"):
         raise Violation("L4", f"{row.saga} was compensated ({shadow.because}), and nobody had failed")
     lost = shadow.because == "parent"  # a child of a branch that another one made needless
     if world.drawn.regime is Regime.FAULT_FREE and shadow.ended is not e.SagaCompleted and not lost:
