@@ -16,6 +16,7 @@ import msgspec
 
 from saga.contract import Failure, contract_of
 from saga.core.messages import CommandMessage, Kind, Outcome, RefusedCode
+from saga.define import Definition
 
 C = TypeVar("C", bound=msgspec.Struct)
 
@@ -77,6 +78,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     after: timedelta | None = None
     done: msgspec.Struct | None = None
     """With `retry` and `silent`: what it did nevertheless."""
+    plays: "Played | None" = None
+    """Of a sub-saga: it runs, and its end is the answer."""
+
+
+class Played(msgspec.Struct, frozen=True):
+    """A sub-saga that is played itself. Made by `played`."""
+
+    definition: Definition[Any, Any]
+    answers: "Answers"
 
 
 class Mishap(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +133,11 @@ def retry(code: str = "unavailable", *, after: timedelta | None = None, done: ms
 def refused(code: RefusedCode | str, message: str = "") -> Answer:
     """This delivery is not taken; says nothing of the step. Raises ValueError for a code the wire does not have."""
     return Answer(outcome=Outcome.REFUSED, code=RefusedCode(code).value, message=message)
+
+
+def played(definition: Definition[Any, Any], answers: "Answers") -> Answer:
+    """The sub-saga is played with these answers, and undone as it would be; `run.children` has its run."""
+    return Answer(outcome=Outcome.OK, plays=Played(definition, answers))
 
 
 def silent(*, done: msgspec.Struct | None = None) -> Answer:

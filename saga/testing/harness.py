@@ -4,7 +4,7 @@ Nothing sleeps: time jumps to whatever happens next. Nothing is random: a seed a
 """
 
 from datetime import timedelta
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
@@ -110,6 +110,13 @@ class Run(Outsiders, Generic[O]):
         return tuple(self._engine.story.commits)
 
     @property
+    def children(self) -> "dict[str, Run[Any]]":
+        """Sub-sagas that are played, by their step; time passes for all of them together."""
+        below = self._engine.children.values()
+        asked = ((child.state.asked_by, child) for child in below)
+        return {asked_by.path: Run(child.output, child) for asked_by, child in asked if asked_by is not None}
+
+    @property
     def state(self) -> SagaState:
         """The fold of the history."""
         return self._engine.state
@@ -147,7 +154,8 @@ class Run(Outsiders, Generic[O]):
     def broken_laws(self) -> list[str]:
         """What must hold of every run and does not, in words: the undo law, its order, nothing done twice."""
         engine = self._engine
-        return broken_laws(engine.story.plan, engine.state, self.events, engine.world)
+        below = [f"{path}: {law}" for path, child in self.children.items() for law in child.broken_laws()]
+        return [*broken_laws(engine.story.plan, engine.state, self.events, engine.world), *below]
 
     def sent(self, kind: type[C]) -> list[C]:
         """The commands of a class, in the order in which they were asked for, each execution once."""
@@ -173,16 +181,16 @@ class Run(Outsiders, Generic[O]):
         """Let time pass until the saga has ended and nothing is on its way, or until only others move it: people whose
         approval it waits for or before whom it is parked, and senders of signals. Sleeping and retries take no time."""
         limit = self._engine.now + PATIENCE
-        while not self._engine.at_rest() and self._engine.move(limit):
+        while not self._engine.root.at_rest() and self._engine.root.move(limit):
             pass
         return self
 
     async def advance(self, by: timedelta) -> Self:
         """Let exactly so much time pass."""
         limit = self._engine.now + by
-        while self._engine.move(limit):
+        while self._engine.root.move(limit):
             pass
-        self._engine.now = limit
+        self._engine.clock.now = limit
         return self
 
     async def until(self, step: str) -> Self:
@@ -192,7 +200,7 @@ class Run(Outsiders, Generic[O]):
         """
         limit = self._engine.now + PATIENCE
         while not (self.attempts(step) or self._waits_at(step)):
-            if self._engine.at_rest() or not self._engine.move(limit):
+            if self._engine.root.at_rest() or not self._engine.root.move(limit):
                 raise LookupError(f"{step} was never sent: {self}")
         return self
 

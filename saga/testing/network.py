@@ -54,6 +54,10 @@ class Flights:
         self._heap: list[tuple[datetime, int, Flight]] = []
         self._held: dict[str, list[Flight]] = {}
 
+    def likewise(self) -> "Flights":
+        """The same network for the messages of another saga."""
+        return Flights(self._network, self._seed)
+
     @property
     def empty(self) -> bool:
         """Whether nothing is on its way; what waits before a service that is down is not."""

@@ -67,6 +67,11 @@ class Scripts:
 def check(step: Step, answer: Answer) -> None:
     """Raises TypeError for a reply or failure that the contract of the command does not name."""
     command = step.command
+    if answer.plays is not None:
+        definition = answer.plays.definition
+        name = f"{SERVICE}.{definition.name}.v{definition.version}"
+        if name != command.type_name:
+            raise TypeError(f"{step.path}: was sent {command.type_name}, which {name} does not play")
     for value in (answer.value, answer.done):
         if value is not None and not isinstance(value, Failure) and _type_name(command, value) != command.reply:
             raise TypeError(

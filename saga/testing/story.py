@@ -9,6 +9,7 @@ from saga.core.decide import business_key, decide
 from saga.core.definition import Definition
 from saga.core.evolve import evolve_commit
 from saga.core.inputs import Input, Start
+from saga.core.outstanding import Wait, waits
 from saga.core.plan import Plan, plan_of
 from saga.core.reads import check_reads
 from saga.core.state import SagaState
@@ -41,6 +42,11 @@ class Story:
         if self._state is None:
             raise LookupError(f"{self.title} has not been started. Fix: begin with started(...)")
         return self._state
+
+    @property
+    def waits(self) -> list[Wait]:
+        """Why it does not move."""
+        return waits(self.plan, self.state)
 
     @property
     def events(self) -> tuple[e.AnyEvent, ...]:

@@ -36,14 +36,14 @@ class World:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._rows: dict[str, InboxRow] = {}
-        self._standing: dict[str, Applied] = {}
+        self.effects: dict[str, Applied] = {}
         self._done: dict[str, list[str]] = {}
         """The step's path by key, once for each time it was done."""
 
     @property
     def standing(self) -> tuple[str, ...]:
         """Steps whose effects stand, in the order in which they were done."""
-        return tuple(applied.path for applied in self._standing.values())
+        return tuple(applied.path for applied in self.effects.values())
 
     def done_again(self) -> list[tuple[str, int]]:
         """Steps that were done more than once under one key, and how often: what must never be."""
@@ -75,7 +75,7 @@ class World:
             case rules.Run():
                 return self._run(step, command, answer)
             case rules.Probe(expired=expired):
-                found = self._standing.get(command.key)
+                found = self.effects.get(command.key)
                 if found is not None:
                     return self._settle(step, command, found.reply)
                 if expired:
@@ -107,8 +107,8 @@ class World:
 
     def _do(self, step: Step, command: CommandMessage, reply: msgspec.Struct | None) -> None:
         """A repeat under the same key changes nothing: the effect of the command promises that."""
-        if step.command.effect is not Effect.READ_ONLY and command.key not in self._standing:
-            self._standing[command.key] = Applied(step.path, command.key, reply)
+        if step.command.effect is not Effect.READ_ONLY and command.key not in self.effects:
+            self.effects[command.key] = Applied(step.path, command.key, reply)
             self._done.setdefault(command.key, []).append(step.path)
 
     def _leave_open(self, step: Step, command: CommandMessage, answer: Answer) -> None:
@@ -141,7 +141,7 @@ class World:
             admission = rules.admit_undone(command, undone, effect, now)
         match admission:
             case rules.ProbeAction(action):
-                found = self._standing.get(action.key)
+                found = self.effects.get(action.key)
                 status = RowStatus.CANCELLED if found is None else RowStatus.OK
                 self._rows[action.key] = msgspec.structs.replace(action, status=status)
                 return self._undo(step, command, answer, row, now)
@@ -174,7 +174,7 @@ class World:
 
     def _take_back(self, command: CommandMessage) -> None:
         undone = command.undoes or ""
-        self._standing.pop(undone, None)
+        self.effects.pop(undone, None)
         row = self._rows.get(undone)
         if row is not None and row.status is RowStatus.IN_PROGRESS:
             self._rows[undone] = msgspec.structs.replace(row, status=RowStatus.CANCELLED)
