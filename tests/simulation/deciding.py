@@ -153,7 +153,8 @@ class Deciding:
         except ProtocolViolation as violation:
             world.marks[f"turned away: {violation.code}"] += 1
             return None
-        saga = world.store.keys.get(work.saga)
+        key = children.key_of(command)[1]
+        saga = world.store.keys.get(key)
         if saga is not None:
             return self._heard(work, saga, children.asks(command, self._owner.now()))
         refusal = children.objection(asked, 0)
@@ -165,7 +166,7 @@ class Deciding:
         given = children.start(asked, plan.hash, saga_id(world), self._owner.now())
         decision = decide(plan, None, given)
         world.marks["child tombstoned" if given.tombstone else "child started"] += 1
-        return Entry(work, self._first(plan, work.saga, given, decision), 0)
+        return Entry(work, self._first(plan, key, given, decision), 0)
 
     def _heard(self, work: Work, saga: str, given: i.ParentAsks) -> Entry | None:
         """A child that is there hears its parent; one that has ended says so again."""

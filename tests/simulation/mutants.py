@@ -33,7 +33,6 @@ SLOW = frozenset(
         "a decision after its time counts",
         "a pause does not stop approvals",
         "a pause does not stop waits",
-        "an undo in doubt changes its key",
         "an undo starts its child",
         "approved whatever was seen",
         "only one sibling in flight is undone",

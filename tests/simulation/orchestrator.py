@@ -127,6 +127,7 @@ class Orchestrator:
         left: list[Work] = []
         sagas: set[str] = set()
         for work in self._waiting:
+            work.saga = self._world.store.keys.get(work.saga, work.saga)  # a child that began meanwhile has an id now
             (left if work.saga in sagas else taken).append(work)
             sagas.add(work.saga)
         self._waiting = left

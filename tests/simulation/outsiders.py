@@ -34,6 +34,7 @@ class Outsiders:
         calm = world.drawn.regime in (Regime.WITHIN_BUDGET, Regime.FAULT_FREE)
         self._rejects = 0.0 if calm else 0.15
         self._odd = 0.0 if calm else 0.4
+        self._lazy_until = world.drawn.heal_after_seconds
         self._diligence = 0.6
         """How soon people look at what has a deadline."""
 
@@ -44,7 +45,8 @@ class Outsiders:
             return
         random = world.random
         if self._odd:
-            self._diligence = random.choice((0.6, 0.6, 0.05))
+            self._diligence = random.choice((0.6, 0.6, 0.0))
+            self._lazy_until += random.choice((0.0, 5_000.0))
         for number, planned in enumerate(world.workload.sagas):
             for name in planned.plan.awaits:
                 if random.random() < 0.5:
@@ -79,8 +81,8 @@ class Outsiders:
             if isinstance(block, Await) and (pending.until is None or world.random.random() < 0.7):
                 self._send(row, block.signal, world.random.randrange(3))
         for path, request in approvals.waiting(row.plan, row.state):
-            hurried = hurried or request.expires_at is not None
-            lazy = request.expires_at is not None and world.now < world.drawn.heal_after_seconds
+            lazy = request.expires_at is not None and world.now < self._lazy_until
+            hurried = hurried or (request.expires_at is not None and not lazy)
             if world.random.random() < (self._diligence if lazy else 0.6):
                 self._decide(row, path, request)
             elif request.expires_at is not None and world.chance(self._odd * 0.3):
@@ -89,7 +91,7 @@ class Outsiders:
 
     def notified(self, row: Row) -> None:
         """Somebody was told that a decision is asked for, and may look soon."""
-        healed = self._world.now > self._world.drawn.heal_after_seconds
+        healed = self._world.now > self._lazy_until
         for _ in range(3):  # several people are told
             if self._world.random.random() < (0.9 if healed else self._diligence):
                 self._world.after(self._world.random.random() * 200.0, self._visit, row)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from saga.core.children import KEY, SERVICE
+from saga.core.events import ParentAsked
 from saga.core.identity import idempotency_key
 from saga.core.messages import Kind, Outcome
 from saga.core.state import Phase, SagaState, StepState
@@ -16,7 +17,11 @@ UNDONE = (Phase.COMPENSATED, Phase.ABANDONED)
 
 
 def at_end(world: "World", row: Row) -> None:
-    """Every child this saga asked for."""
+    """Every child this saga asked for; and one that was undone before it began did nothing."""
+    first = next((event for event in row.commits[0].events if isinstance(event, ParentAsked)), None)
+    effects = [entry for entry in world.ledger.entries.values() if entry.saga == row.saga]
+    if effects and first is not None and first.kind is Kind.COMPENSATION:
+        raise Violation("child", f"{row.saga} was undone before it began, and took effect")
     for path, step in row.state.steps.items():
         if row.plan.step(path).command.service != SERVICE:
             continue
