@@ -45,7 +45,8 @@ def plan(ctx: click.Context, services: tuple[str, ...]) -> None:
 
 @topology.command()
 @services_option
-@click.option("--caller", "callers", multiple=True, help="A caller's user, who may start and cancel; repeatable.")
+@click.option("--caller", "callers", multiple=True, help="A user who may start, signal and cancel; repeatable.")
+@click.option("--gateway", "gateways", multiple=True, help="A user who may also decide, for people; repeatable.")
 @click.option("--vhost", default="/", show_default=True)
 @click.option(
     "--passwords",
@@ -55,18 +56,20 @@ def plan(ctx: click.Context, services: tuple[str, ...]) -> None:
 @click.pass_context
 def export(
     ctx: click.Context,
+    /,
     services: tuple[str, ...],
-    callers: tuple[str, ...],
     vhost: str,
     passwords: Path | None,
+    **users_of: tuple[str, ...],
 ) -> None:
     """Print a RabbitMQ definitions file with least-privilege users."""
     from saga.core.definitions_file import definitions_file
-    from saga.core.topology import caller, deploy, orchestrator, participant, wanted_topology
+    from saga.core.topology import SERVICE, caller, deploy, orchestrator, participant, wanted_topology
 
     found, names = asyncio.run(_wanted(settings_of(ctx), services))
-    users = [orchestrator(), deploy(), *(participant(service) for service in found)]
-    users += [caller(user, starts=names, controls=("cancel",)) for user in callers]
+    users = [orchestrator(), deploy(), *(participant(service) for service in found if service != SERVICE)]
+    users += [caller(user, starts=names, signals=names, controls=("cancel",)) for user in users_of["callers"]]
+    users += [caller(user, starts=names, signals=names, controls=("cancel", "decide")) for user in users_of["gateways"]]
     click.echo(definitions_file(wanted_topology(found, users), vhost=vhost, password_hashes=_hashes(passwords)))
 
 

@@ -82,7 +82,7 @@ class Desk:
         self._dispatches = dispatches
         self._clock = clock
         self._trust = settings.trust
-        self._engine = dispatches.user
+        self._engine = settings.trust.orchestrators | {dispatches.user}
         self._hold = timedelta(seconds=settings.hold_seconds)
 
     async def draft(self, works: Sequence[Work], found: Found) -> Draft:
@@ -169,7 +169,7 @@ class Desk:
         now = self._clock.now()
         match work.asks:
             case ReplyMessage() as reply:
-                rejected = screen(before.plan, before.state, reply, engine=frozenset({self._engine}))
+                rejected = screen(before.plan, before.state, reply, engine=self._engine)
                 if rejected is not None:
                     raise ProtocolViolation(rejected.code, rejected.detail)
                 return Reply(now=now, message=reply)
