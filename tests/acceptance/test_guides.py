@@ -105,7 +105,7 @@ def _wait_until_started(processes: list[subprocess.Popen[bytes]], log: Path) -> 
 
 @pytest.mark.timeout(240)
 def test_the_guides_work_as_printed(deployed: Shell) -> None:
-    """A trip goes through as deployed; then the bare AMQP caller starts, repeats, contradicts and cancels one."""
+    """A trip goes through as deployed; then the bare AMQP caller starts, repeats, contradicts, signals and cancels one."""
     printed = deployed.type(f"{commands(STORE)[0]}\n{CALLER}")
     assert msgspec.json.decode(printed.splitlines()[0])["status"] == "completed"
 
@@ -116,8 +116,8 @@ def test_the_guides_work_as_printed(deployed: Shell) -> None:
     answers = [(line.split(" ", 1)[0], msgspec.json.decode(line.split(" ", 1)[1])) for line in said]
     (wanted,) = blocks(CALL, "text")
     assert [kind for kind, _ in answers] == [line.split()[0] for line in wanted.splitlines()]
-    (_, accepted), (_, ended), (_, again), (_, other), (_, late) = answers
+    (_, accepted), (_, ended), (_, again), (_, other), (_, told), (_, late) = answers
     assert ended == {"saga": accepted["saga"], "status": "completed", "output": {"room": 101, "seat": "7A"}}
     assert (again["saga"], again["existing"]) == (accepted["saga"], True)
     assert other["code"]
-    assert late["code"] == "ended"
+    assert told["code"] == late["code"] == "ended"
