@@ -105,7 +105,7 @@ def _wait_until_started(processes: list[subprocess.Popen[bytes]], log: Path) -> 
 
 @pytest.mark.timeout(240)
 def test_the_guides_work_as_printed(deployed: Shell) -> None:
-    """A trip goes through as deployed; then the bare AMQP caller starts, repeats, contradicts, signals and cancels one."""
+    """A trip goes through as deployed; then the bare AMQP caller starts, repeats, contradicts, signals and cancels."""
     printed = deployed.type(f"{commands(STORE)[0]}\n{CALLER}")
     assert msgspec.json.decode(printed.splitlines()[0])["status"] == "completed"
 
