@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from saga.adapters.memory.bus import MemoryBroker
 from saga.client import CallerBus
@@ -82,7 +82,12 @@ async def apply_topology(url: str, services: Iterable[str]) -> list[str]:
 def trust_of(settings: Settings) -> Trust:
     """Whose word counts."""
     approvers = {person: frozenset(roles) for person, roles in settings.approvers.items()}
-    return Trust(gateways=frozenset(settings.gateways), approvers=approvers)
+    ours = urlsplit(settings.amqp).username or "guest"
+    return Trust(
+        gateways=frozenset(settings.gateways),
+        approvers=approvers,
+        orchestrators=frozenset({unquote(ours), *settings.orchestrators}),
+    )
 
 
 def engine_settings(settings: Settings) -> EngineSettings:

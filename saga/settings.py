@@ -55,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """`saga run` also follows the history and publishes lifecycle events; false: `saga follow` does it elsewhere."""
     gateways: tuple[str, ...] = ()
     """Broker users who vouch for people: their `saga-actor` is believed; comma-separated in the environment."""
+    orchestrators: tuple[str, ...] = ()
+    """Broker users of other orchestrators, where they log in as several; comma-separated in the environment."""
     approvers: Approvers = {}
     """Who decides on approvals, as which roles; `*` is everybody. A table `[approvers]` with `ada = ["editor"]`; in the
     environment `ada=editor+head,bo=editor`."""

@@ -147,6 +147,7 @@ def environment_of(settings: Any, number: int) -> dict[str, str]:
         "SAGA_MAX_IN_FLIGHT": str(settings.max_in_flight),
         "SAGA_FOLLOW": str(settings.follow).lower(),
         "SAGA_GATEWAYS": ",".join(settings.gateways),
+        "SAGA_ORCHESTRATORS": ",".join(settings.orchestrators),
         "SAGA_APPROVERS": approvers_as_text(settings.approvers),
         "SAGA_OTLP": settings.otlp,
         "SAGA_OTLP_HEADERS": ",".join(settings.otlp_headers),

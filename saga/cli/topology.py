@@ -15,7 +15,11 @@ services_option = click.option(
     "--service", "services", multiple=True, help="A participant's name; repeatable [default: of published definitions]."
 )
 callers_option = click.option(
-    "--caller", "callers", multiple=True, help="A caller's user, who may start and cancel; repeatable."
+    "--caller", "callers", multiple=True, help="A caller's user, who may start, signal and cancel; repeatable."
+)
+
+gateways_option = click.option(
+    "--gateway", "gateways", multiple=True, help="A user who may also decide, for people; repeatable."
 )
 
 subscribers_option = click.option(
@@ -54,6 +58,7 @@ def plan(ctx: click.Context, services: tuple[str, ...]) -> None:
 @topology.command()
 @services_option
 @callers_option
+@gateways_option
 @subscribers_option
 @click.option("--vhost", default="/", show_default=True, help="Where the objects and rights belong.")
 @click.option(
@@ -73,6 +78,7 @@ def export(ctx: click.Context, /, vhost: str, passwords: Path | None, **named: A
 @topology.command()
 @services_option
 @callers_option
+@gateways_option
 @subscribers_option
 @click.option("--no-users", is_flag=True, help="Leave users and their rights out: only an administrator may see them.")
 @click.option("--management", help="Management API, http://host:15672 [default: the broker's host and login].")
@@ -107,13 +113,18 @@ def _lines(found: Any) -> None:
 
 
 async def _with_users(
-    settings: Any, services: Sequence[str], callers: Sequence[str], subscribers: Sequence[str]
+    settings: Any,
+    services: Sequence[str],
+    callers: Sequence[str],
+    gateways: Sequence[str],
+    subscribers: Sequence[str],
 ) -> Any:
-    from saga.core.topology import caller, deploy, orchestrator, participant, subscriber, wanted_topology
+    from saga.core.topology import SERVICE, caller, deploy, orchestrator, participant, subscriber, wanted_topology
 
     found, names = await _wanted(settings, services)
-    users = [orchestrator(), deploy(), *(participant(service) for service in found)]
-    users += [caller(user, starts=names, controls=("cancel",)) for user in callers]
+    users = [orchestrator(), deploy(), *(participant(service) for service in found if service != SERVICE)]
+    users += [caller(user, starts=names, signals=names, controls=("cancel",)) for user in callers]
+    users += [caller(user, starts=names, signals=names, controls=("cancel", "decide")) for user in gateways]
     users += map(subscriber, subscribers)
     return wanted_topology(found, users)
 

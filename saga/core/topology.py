@@ -183,7 +183,7 @@ def participant(service: str, user: str | None = None) -> User:
 
 
 def caller(user: str, *, starts: Iterable[str] = (), signals: Iterable[str] = (), controls: Iterable[str] = ()) -> User:
-    """May start these sagas, send these signals, use these verbs (`cancel`, `decide`), and hear what came of it."""
+    """May start sagas of these names, signal those, use these verbs (`cancel`, `decide`), and hear what came of it."""
     granted = {START: tuple(starts), SIGNALS: tuple(signals), CONTROL: tuple(controls)}
     own_queues = rf"{re.escape(RESULTS)}\.{re.escape(_one_word(user))}\..+"
     return User(

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from saga.core import events
+from saga.core.address import template
 from saga.core.children import SERVICE
 from saga.core.decide import Decision, decide
 from saga.core.errors import ProtocolViolation
@@ -82,7 +83,7 @@ class Desk:
         self._dispatches = dispatches
         self._clock = clock
         self._trust = settings.trust
-        self._engine = dispatches.user
+        self._engine = settings.trust.orchestrators | {dispatches.user}
         self._hold = timedelta(seconds=settings.hold_seconds)
 
     async def draft(self, works: Sequence[Work], found: Found) -> Draft:
@@ -169,7 +170,7 @@ class Desk:
         now = self._clock.now()
         match work.asks:
             case ReplyMessage() as reply:
-                rejected = screen(before.plan, before.state, reply, engine=frozenset({self._engine}))
+                rejected = screen(before.plan, before.state, reply, engine=self._engine)
                 if rejected is not None:
                     raise ProtocolViolation(rejected.code, rejected.detail)
                 return Reply(now=now, message=reply)
@@ -226,7 +227,7 @@ def open_count(plan: Plan, state: SagaState) -> int:
     """Commands of this saga that participants have not answered. A child takes as long as it takes: it is none."""
     if state.terminal:
         return 0
-    steps = [step for path, step in state.steps.items() if plan.step(path).command.service != SERVICE]
+    steps = [step for path, step in state.steps.items() if plan.steps[template(path)].command.service != SERVICE]
     executions = (execution for step in steps for execution in (step.action, step.undo))
     return sum(1 for each in executions if each is not None and each.waiting is Waiting.REPLY)
 

@@ -61,8 +61,6 @@ class Redriving(msgspec.Struct, frozen=True):
     actor: str
     reason: str
     trust: Trust = Trust()
-    engine: frozenset[str] = frozenset()
-    """Broker users of the orchestrators."""
 
 
 def way_back(row: ParkedRow) -> Way:
@@ -173,7 +171,7 @@ async def _publish(bus: Bus, row: ParkedRow, message: Outgoing) -> None:
 
 async def _reply(store: Store, clock: Clock, row: ParkedRow, reply: ReplyMessage, wish: Redriving) -> None:
     def decided(live: Live, now: datetime) -> Decision:
-        if (rejected := screen(live.plan, live.state, reply, engine=wish.engine)) is not None:
+        if (rejected := screen(live.plan, live.state, reply, engine=wish.trust.orchestrators)) is not None:
             raise _in_vain(row, rejected.code, rejected.detail)
         return decide(live.plan, live.state, Reply(now=now, message=reply))
 

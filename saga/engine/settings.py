@@ -16,6 +16,8 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     """Broker users who vouch for people: their `saga-actor` is believed, and only they bring decisions."""
     approvers: Mapping[str, frozenset[str]] = {}
     """The roles of each person; those of `*` are everybody's."""
+    orchestrators: frozenset[str] = frozenset()
+    """Broker users of orchestrators, which answer for sub-sagas; a process always believes its own."""
 
     def roles_of(self, person: str) -> frozenset[str]:
         """What a person may decide as."""

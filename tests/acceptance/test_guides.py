@@ -114,7 +114,7 @@ def _wait_until_started(processes: list[subprocess.Popen[bytes]], log: Path) -> 
 
 @pytest.mark.timeout(240)
 def test_the_guides_work_as_printed(deployed: Shell) -> None:
-    """A trip goes through as deployed; then callers with a bare AMQP client start, repeat, contradict, cancel, load."""
+    """A trip goes through as deployed; then bare AMQP callers start, repeat, contradict, signal, cancel and load."""
     printed = deployed.type(f"{commands(STORE)[0]}\n{CALLER}")
     assert msgspec.json.decode(printed.splitlines()[0])["status"] == "completed"
 
@@ -143,11 +143,11 @@ def _the_whole_of_it(deployed: Shell, setting: str, code: str) -> None:
     answers = [(line.split(" ", 1)[0], msgspec.json.decode(line.split(" ", 1)[1])) for line in said]
     (wanted,) = blocks(CALL, "text")
     assert [kind for kind, _ in answers] == [line.split()[0] for line in wanted.splitlines()]
-    (_, accepted), (_, ended), (_, again), (_, other), (_, late) = answers
+    (_, accepted), (_, ended), (_, again), (_, other), (_, told), (_, late) = answers
     assert ended == {"saga": accepted["saga"], "status": "completed", "output": {"room": 101, "seat": "7A"}}
     assert (again["saga"], again["existing"]) == (accepted["saga"], True)
     assert other["code"]
-    assert late["code"] == "ended"
+    assert told["code"] == late["code"] == "ended"
 
 
 def _load(deployed: Shell, setting: str) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import aiormq
 import msgspec
@@ -14,6 +15,7 @@ from saga.adapters.system import SystemClock, SystemIds
 from saga.client import Client
 from saga.core.expression import Object, Ref, ScalarType
 from saga.core.messages import CommandMessage, ResultMessage
+from saga.core.plan import Plan
 from saga.core.topology import command_queue
 from saga.participant import Participant, Serving, run
 from saga.ports import Outgoing, ParkedMessage, SagaFilter, SagaRow, Store, Subscription
@@ -31,6 +33,7 @@ from tests.integration.orders_place import (
     trusted,
 )
 from tests.raw_amqp import publish_raw
+from tests.servers import PostgresServer, RabbitServer
 
 IDS = SystemIds()
 TEN_MEGABYTES = b'{"id":"' + b"x" * 10_000_000 + b'"}'
@@ -197,6 +200,34 @@ class Ear:
                 for answer in map(wire.result_from_wire, deliveries):
                     if answer.in_reply_to == message_id:
                         return answer
+
+
+@asynccontextmanager
+async def staged(postgres: PostgresServer, rabbit: RabbitServer, folder: Path, *plans: Plan) -> AsyncIterator[Scene]:
+    """The scene over a database and a vhost of its own. At the end the process must have lived through all of it."""
+    name, vhost = f"hostile_{IDS.message()[:8]}", rabbit.fresh_vhost()
+    place = Place(postgres.create_database(name), rabbit.url_of(vhost))
+    await place.prepare([*SERVICES, ASKED, "bank"])
+    await place.publish(VICTIM, READING, *plans)
+    process = RunProcess(place, folder)
+    try:
+        await process.ready()
+        async with AsyncExitStack() as stack:
+            enter = stack.enter_async_context
+            await enter(place.serving())
+            await enter(bank(place))
+            bus = await enter(place.bus("hostile"))
+            place.counter = bus
+            queue, address = await bus.declare_results("hostile")
+            assert address == ADDRESS
+            ear = Ear(await bus.consume(queue, 1_000))
+            yield Scene(place, process, await enter(place.store()), await enter(place.calling("honest")), ear)
+        assert process.process.running
+        assert "Traceback" not in process.log
+    finally:
+        process.process.kill9()
+        postgres.drop_database(name)
+        rabbit.release_vhost(vhost)
 
 
 # --------------------------------------------------------------------------------------- what is wrong with any message

@@ -5,7 +5,6 @@ Each is parked or refused with a reason, comes to rest, and takes nobody with it
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import aiormq
 import msgspec
@@ -19,21 +18,18 @@ from saga.ports import Outgoing, ParkedMessage, SagaFilter
 from tests.builders import reply
 from tests.integration.hostile_scene import (
     ADDRESS,
-    ASKED,
     BODIES,
     HEADERS,
     IDS,
     NOBODY,
-    READING,
-    VICTIM,
-    Ear,
     Letter,
     Scene,
     Spoil,
-    bank,
     letter,
+    staged,
 )
-from tests.integration.orders_place import SERVICES, SOON, SOON_SECONDS, Place, RunProcess, order
+from tests.integration.orders_place import SOON, SOON_SECONDS, order
+from tests.integration.test_hostile_said import ATTACKED
 from tests.servers import PostgresServer, RabbitServer
 from tests.unit.participant.till import pay
 
@@ -45,29 +41,8 @@ async def scene(
     postgres: PostgresServer, rabbit: RabbitServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Scene]:
     """One orchestrator process for all of it: what one message does to it, the next ones would feel."""
-    name, vhost = f"hostile_{IDS.message()[:8]}", rabbit.fresh_vhost()
-    place = Place(postgres.create_database(name), rabbit.url_of(vhost))
-    await place.prepare([*SERVICES, ASKED, "bank"])
-    await place.publish(VICTIM, READING)
-    process = RunProcess(place, tmp_path_factory.mktemp("hostile"))
-    try:
-        await process.ready()
-        async with AsyncExitStack() as stack:
-            enter = stack.enter_async_context
-            await enter(place.serving())
-            await enter(bank(place))
-            bus = await enter(place.bus("hostile"))
-            place.counter = bus
-            queue, address = await bus.declare_results("hostile")
-            assert address == ADDRESS
-            ear = Ear(await bus.consume(queue, 1_000))
-            yield Scene(place, process, await enter(place.store()), await enter(place.calling("honest")), ear)
-        assert process.process.running
-        assert "Traceback" not in process.log
-    finally:
-        process.process.kill9()
-        postgres.drop_database(name)
-        rabbit.release_vhost(vhost)
+    async with staged(postgres, rabbit, tmp_path_factory.mktemp("hostile")) as scene:
+        yield scene
 
 
 # --------------------------------------------------------------------------------------------------------------- start
@@ -387,5 +362,5 @@ async def test_a_flood_of_everything_at_once(scene: Scene) -> None:
 
 async def test_every_queue_that_is_read_is_attacked() -> None:
     """A queue that orchestrators begin to read from needs its own hostile messages here."""
-    attacked = {"saga.start", "saga.replies", "saga.control", "saga.parking"}
+    attacked = {"saga.start", "saga.replies", "saga.control", "saga.parking", *ATTACKED}
     assert set(QUEUES) - attacked == {"saga.dead"}, "only the broker writes there, and it is read as saga.parking is"

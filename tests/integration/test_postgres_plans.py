@@ -15,7 +15,7 @@ from tests.conformance.store.places import FUTURE, advance, started, view
 HOT_SHARE_MIN = 0.99
 ROUNDS = 120
 ROWS_WITHOUT_STATISTICS = 20_000
-ENGINE_STATEMENTS = ("commit", "load", "find", "claim", "rearm", "dispatched", "history")
+ENGINE_STATEMENTS = ("commit", "load", "find", "count_children", "claim", "rearm", "dispatched", "history")
 PARKED_STATEMENTS = ("parked", "parked_actions", "parked_counts", "note_parked")
 
 
@@ -85,6 +85,7 @@ async def test_lists_of_few_go_by_the_index_of_what_is_asked(store: PostgresStor
         (SagaFilter(wait_kind="person", oldest_first=True), "sagas_wait_kind_id"),
         (SagaFilter(due_before=FUTURE), "sagas_wake_at"),
         (SagaFilter(tags={"team": "a"}), "sagas_tags"),
+        (SagaFilter(root="01930000-0000-7000-8000-000000000001"), "sagas_below"),
     ):
         sql, arguments = filtered(statement("sagas"), where)
         lines = await connection.fetch(f"explain {sql}", *arguments)

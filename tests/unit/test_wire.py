@@ -212,6 +212,18 @@ def test_a_command_must_agree_with_its_routing_key() -> None:
     assert caught.value.code == Poison.HEADER_DISAGREES
 
 
+@pytest.mark.parametrize("path", ["seats[2]/add", "draft#3/write", "seats[999]/seat#12/add", "x" * 200])
+def test_a_path_may_stand_in_an_item_or_a_turn(path: str) -> None:
+    """As it stands in the history, in commands, replies and decisions."""
+    command = a_command(path=path)
+    assert wire.command_from_wire(delivered(wire.command_to_wire(command))).path == path
+    assert wire.reply_from_wire(delivered(wire.reply_to_wire(a_reply(path=path)))).path == path
+    too_long = wire.command_to_wire(a_command(path=path + "x" * 200))
+    with pytest.raises(ProtocolViolation) as caught:
+        wire.command_from_wire(delivered(too_long))
+    assert caught.value.code == Poison.BAD_HEADER
+
+
 def test_a_compensation_names_what_it_undoes() -> None:
     """Without the undone key and what is known of it, a compensation is refused."""
     undo = a_command(kind=Kind.COMPENSATION, undoes=ACTION_KEY, undoes_outcome="unknown", expires_at=None)

@@ -7,8 +7,11 @@ import pytest
 
 from contracts import inventory, notifications, payments, shipping
 from saga.contract import Command, Contract, Effect, command
+from saga.core.definition import Await
 from saga.wire.asyncapi import Described, UnknownContract, asyncapi_document, written
 from services.ordering.definitions import order
+from tests.builders import plan
+from tests.unit.engine.family import asking
 
 COMMANDS = [
     kind
@@ -85,6 +88,24 @@ def test_a_saga_is_started_and_ends(document: dict[str, Any]) -> None:
     assert messages["start.order"]["payload"] == {"$ref": "#/components/schemas/PlaceOrder"}
     assert messages["ended.order"]["payload"]["properties"]["output"] == {"$ref": "#/components/schemas/OrderPlaced"}
     assert document["channels"]["start.order"]["address"] == "order"
+
+
+def test_what_callers_say_is_described() -> None:
+    """The signals of each saga under its name, cancels and decisions; a sub-saga needs no contract."""
+    waits = plan(Await(path="paid", signal="paid"), asking("access"), name="waits").definition
+    found: dict[str, Any] = asyncapi_document(
+        COMMANDS, [Described(waits, order.input, order.output)], title="t", version="1"
+    )
+    assert found["channels"]["waits.signals"]["address"] == "waits"
+    assert found["components"]["messages"]["signal.waits.paid"]["bindings"]["amqp"]["messageType"] == "paid"
+    assert found["operations"]["signal.waits.paid"]["channel"]["$ref"] == "#/channels/waits.signals"
+    decision = found["components"]["messages"]["saga.decide.v1"]["payload"]
+    assert decision["required"] == ["path", "decision", "digest"]
+    assert found["operations"]["decide"]["action"] == "receive"
+    for reference in _references(found):
+        place: Any = found
+        for part in reference.removeprefix("#/").split("/"):
+            place = place[part]
 
 
 def test_the_same_modules_give_the_same_bytes() -> None:
