@@ -24,8 +24,8 @@ RATCHET_CLASS_LINES: dict[str, int] = {
     # A simulated world's parts hold every fault of theirs.
     "tests/simulation/broker.py::Broker": 189,
     "tests/simulation/checkers/shadow.py::Shadow": 157,
-    "tests/simulation/deciding.py::Deciding": 177,
-    "tests/simulation/orchestrator.py::Orchestrator": 212,
+    "tests/simulation/deciding.py::Deciding": 178,
+    "tests/simulation/orchestrator.py::Orchestrator": 213,
     "tests/simulation/participant.py::Participant": 281,
     "tests/simulation/structures.py::StructureAuthor": 188,
     "tests/simulation/workload.py::Author": 155,
