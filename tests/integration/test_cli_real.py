@@ -48,7 +48,7 @@ async def test_the_exit_code_says_how_it_ended(place: Place, rabbit: RabbitServe
         assert code == 4
         assert "key-reused" in err
         code, _, err = await saga(place, "start", "ordre", "--data", body)
-        assert code == 4
+        assert code == 3
         assert "published: note, order" in err
     async with place.orchestrating():
         code, _, err = await saga(place, "start", "order", "--data", '{"id":"o3"}', "--wait", "--timeout", "1")
