@@ -1,6 +1,7 @@
 """Work that has arrived and was not decided yet. Replies and alarms go first; starts wait while too much is open.
 
-Signals that came before their saga are held: unacknowledged, for a while, and looked at again now and then.
+What is too early is held: unacknowledged, and looked at again now and then. That is a signal that came before its saga,
+and a command whose refusal no broker takes.
 """
 
 import asyncio

@@ -27,7 +27,7 @@ from tests.builders import INPUT_ID, plan, step, template
 from tests.integration.orders_place import BROKER_USER, ROOT, SERVICES, SOON, SOON_SECONDS, Place, order, trusted
 
 IDS = SystemIds()
-EDITORS = dict.fromkeys(("ada", "bo", "cy"), frozenset({"editor"}))
+EDITORS: dict[str, frozenset[str]] = dict.fromkeys(("ada", "bo", "cy"), frozenset({"editor"}))
 TRUST = Trust(gateways=frozenset({"guest"}), approvers=EDITORS)
 SETTINGS = EngineSettings(trust=TRUST, wake_interval_seconds=0.05)
 PAID = plan(Await(path="paid", signal="paid"), trusted("reserve"), name="paid", key=INPUT_ID)

@@ -60,7 +60,7 @@ class Publishing:
     async def _publish(self, hop: Hop) -> None:
         self._backlog.add(await self._dispatches.send(hop.dispatches, hop.answers))
         done, again = await self._dispatches.refuse(hop.turned_away)
-        self._backlog.add(again)
+        self._backlog.hold(again)  # not at once: a broker that takes nothing would be asked as fast as possible
         await self._readers.acknowledge(done)
 
     def _published(self, task: asyncio.Task[None]) -> None:

@@ -6,12 +6,15 @@ import msgspec
 import pytest
 
 from saga import wire
+from saga.adapters.memory.bus import Fate
 from saga.core import bounds
 from saga.core.definition import canonical, content_hash, decode
 from saga.core.messages import Outcome, ReplyEffect
 from saga.core.plan import Plan, plan_of
+from saga.ports import Outgoing, Sent
 from tests.builders import plan, step
 from tests.unit.engine.family import CHILDREN, INNER, OUTER, asking, row, started, to_engine, to_parent
+from tests.unit.engine.living import QUICK, running, send_starts, until
 from tests.unit.engine.rig import Rig
 
 
@@ -129,3 +132,23 @@ async def test_nobody_takes_the_key_of_a_child(rig: Rig) -> None:
     await process.hop(await rig.start("mine", name="inner", start_key=f"k:{key}"))
     await process.hop(command)
     assert len(await rig.rows()) == 3
+
+
+async def test_a_process_answers_what_it_turns_away_and_then_acknowledges(rig: Rig) -> None:
+    """With all its loops: the command leaves its queue only when the refusal is on the broker, which is away at
+    first."""
+    rig = Rig(plan(asking("access", "nowhere"), name="order"))
+    refusals = 0
+
+    def fate(message: Outgoing) -> Fate:
+        nonlocal refusals
+        refusals += message.exchange == "saga.replies"
+        return Fate(copies=0, sent=Sent("unknown")) if message.exchange == "saga.replies" and refusals < 3 else Fate()
+
+    rig.broker.fate = fate
+    async with running(rig, msgspec.structs.replace(QUICK, recall_interval_seconds=0.001)) as engine:
+        await send_starts(rig, "o1")
+        await until(lambda: refusals == 3)
+        await until(lambda: rig.store._table.records and engine._backlog.in_flight == 0)
+        await until(lambda: "unknown-command" in next(iter(rig.store._table.records.values())).view.wait_text)
+    assert rig.broker.ready_count(CHILDREN) == 0
