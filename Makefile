@@ -13,6 +13,8 @@ STAMP := $(VENV)/.installed
 SEED ?=
 RUNS ?= 200
 ARGS ?=
+# Of the tests: half of them wait for servers most of the time.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 5 ? n + 1 : 6)))
 
 # What contracts/asyncapi.json describes.
 ASYNCAPI_MODULES := contracts.inventory contracts.payments contracts.shipping contracts.notifications \
@@ -69,7 +71,7 @@ docs: $(STAMP) ## write again what follows from the code: references, error page
 
 .PHONY: test
 test: servers lint ## all of it: install what is missing, check, and run every test
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: sim
 sim: $(STAMP) ## simulate: SEED= repeats one run, RUNS= tries that many new seeds

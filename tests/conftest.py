@@ -1,8 +1,9 @@
 """Fixtures every test may ask for, and the order of the run: quick and pure first, servers and chaos last."""
 
 import itertools
+import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return STAGES.index(folder) if folder in STAGES else len(STAGES)
 
     items.sort(key=stage)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = _mixed(items, stage)
+
+
+def _mixed(items: list[pytest.Item], stage: Callable[[pytest.Item], int]) -> list[pytest.Item]:
+    """Files that wait for servers beside files that compute, and none of the long ones last: for several workers."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    waits = [mine for mine in files.values() if stage(mine[0]) >= STAGES.index("integration")][::-1]
+    computes = [mine for mine in files.values() if stage(mine[0]) < STAGES.index("integration")]
+    each = -(-len(computes) // max(len(waits), 1))
+    mixed: list[pytest.Item] = []
+    for number in range(max(len(waits), -(-len(computes) // max(each, 1)))):
+        for mine in [*waits[number : number + 1], *computes[number * each : (number + 1) * each]]:
+            mixed += mine
+    return mixed
 
 
 @pytest.fixture

