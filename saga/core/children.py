@@ -23,8 +23,8 @@ REMEMBERS = timedelta(days=36_500)
 """A store never forgets a saga."""
 
 TIMEOUT = timedelta(days=1)
-"""Of asking a child. It takes as long as it takes and nothing is used up: asking again brings an answer that was lost,
-or a start, should a broker have lost everything."""
+"""After which a child is asked again. It takes as long as it takes, nothing is used up and nothing is recorded: asking
+again brings an answer that was lost, or a start, should a broker have lost everything."""
 
 
 class OnRunning(StrEnum):

@@ -13,7 +13,7 @@ from saga.core.expression import JSON_NULL
 from saga.core.inputs import DecisionGiven, Refusal
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.plan import Plan, wanted
-from saga.core.state import Request, SagaState
+from saga.core.state import Decided, Request, SagaState
 
 
 def objection(plan: Plan, state: SagaState, given: DecisionGiven) -> Refusal | None:
@@ -33,17 +33,21 @@ def objection(plan: Plan, state: SagaState, given: DecisionGiven) -> Refusal | N
         return _over(plan, state, given, request) or _not_theirs(request, given) or _not_this(block, request, given)
     if earlier.choice is given.choice and earlier.digest == given.digest:
         return None
-    said = "approved" if earlier.choice is e.Choice.APPROVE else "rejected"
-    return Refusal("already-decided", f"{given.approver} {said} this at {_time(earlier.at)}; the first one counts")
+    said = "approved" if _approved(earlier) else "rejected"
+    text = f"{given.approver} {said} this at {_time(earlier.at)}; the first one counts"
+    return Refusal(
+        "already-decided", f"{text}. To stop the saga all the same, cancel it" if _approved(earlier) else text
+    )
 
 
 def _not_theirs(request: Request, given: DecisionGiven) -> Refusal | None:
     if request.requester is not None and given.approver == request.requester:
-        return Refusal("requester", f"{given.approver} asked for this and may not decide on it")
+        return Refusal("requester", f"{given.approver} asked for this and may not decide on it: somebody else must")
     if not given.roles & set(request.roles):
         held = ", ".join(sorted(given.roles)) or "none"
         wanted_roles = " or ".join(request.roles)
-        return Refusal("not-allowed", f"deciding needs the role {wanted_roles}; {given.approver} has: {held}")
+        text = f"deciding needs the role {wanted_roles}; {given.approver} has: {held}. Ask somebody who has it"
+        return Refusal("not-allowed", text)
     return None
 
 
@@ -58,18 +62,27 @@ def _over(plan: Plan, state: SagaState, given: DecisionGiven, request: Request) 
     match request.closed:
         case e.Closed.APPROVED | e.Closed.REJECTED:
             who = ", ".join(f"{d.approver} ({d.choice}, {_time(d.at)})" for d in request.decisions)
-            return Refusal("already-decided", f"this was {request.closed} by {who}")
+            return Refusal("already-decided", f"this was {request.closed} by {who}; nothing is left to decide")
         case e.Closed.EXPIRED:
-            return Refusal("approval-expired", f"the time to decide ended at {_time(request.closed_at or now)}")
+            return _too_late(request.closed_at or now)
         case None:
             pass
     if state.terminal or not wanted(plan, state, given.path):
         return Refusal("ended", f"the saga does not go this way any more: {state.because or state.phase}")
     if request.expires_at is not None and now >= request.expires_at:
-        return Refusal("approval-expired", f"the time to decide ended at {_time(request.expires_at)}")
+        return _too_late(request.expires_at)
     if len(request.decisions) >= DECISIONS_MAX:
         return Refusal("too-many", f"{len(request.decisions)} people have decided")
     return None
+
+
+def _approved(decision: Decided) -> bool:
+    return decision.choice is e.Choice.APPROVE
+
+
+def _too_late(ended_at: datetime) -> Refusal:
+    text = f"the time to decide ended at {_time(ended_at)}: this does not count, and nothing was sent"
+    return Refusal("approval-expired", text)
 
 
 def _bad_edit(block: Approval, request: Request, edited: bytes) -> Refusal | None:

@@ -8,7 +8,7 @@ from saga.core.address import address_of, instance, template
 from saga.core.blocks import EXHAUSTED, Attempt, OnExhausted, Step, StepKind
 from saga.core.inputs import Delivered, Tick, Undelivered
 from saga.core.messages import Kind
-from saga.core.outstanding import is_in_doubt
+from saga.core.outstanding import awaits_child, is_in_doubt
 from saga.core.plan import Plan, pivot_passed, pursued
 from saga.core.retry import backoff, forgotten, next_attempt_at, policy_of, reason_of, uncounted_backoff, used_up
 from saga.core.state import Execution, SagaState, Waiting
@@ -62,6 +62,8 @@ def _execution_due(
         return ()
     if is_in_doubt(execution, given.dispatched_version):
         return (_delayed(step.path, execution, given.now, "not confirmed by the broker yet"),)
+    if awaits_child(step, execution):
+        return ()  # it is asked again, and nothing is recorded: `outstanding.asked_again`
     return end_attempt(plan, state, step, execution, given.now, why="timeout")
 
 

@@ -137,6 +137,7 @@ def _phase(state: SagaState, event: _Phase | _End) -> SagaState:
                 parked=parked,
                 because=f"{event.path}: {because}" if event.path else because,
                 because_code=event.code or event.because,
+                compensating_at=event.at,
             )
         case e.CancelRequested():
             return replace(state, cancel=event.request, cancel_counts=event.takes_effect != "too-late")

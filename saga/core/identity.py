@@ -28,6 +28,11 @@ def span_id(saga: str, version: int, index: int, role: str) -> str:
     return digest.hexdigest()
 
 
+def anchor_id(saga: str) -> str:
+    """16 hex characters naming the span that the whole saga hangs below: that of the first event."""
+    return span_id(saga, 1, 0, "anchor")
+
+
 def trace_id(root: str) -> str:
     """The root saga's id without dashes: every span of the saga and its children carries it."""
     return root.replace("-", "")

@@ -11,7 +11,7 @@ import msgspec
 
 from saga.core.approvals import waiting as open_requests
 from saga.core.bounds import ACTION_EXPIRES_AFTER, RESEND_AFTER, RESEND_CAP
-from saga.core.children import SERVICE, unanswered_since
+from saga.core.children import SERVICE, TIMEOUT, unanswered_since
 from saga.core.definition import CommandTemplate, Step
 from saga.core.events import WaitFor
 from saga.core.identity import attempt_id, idempotency_key, span_id, traceparent
@@ -41,6 +41,26 @@ def outstanding(plan: Plan, state: SagaState, after_version: int = 0) -> list[Du
     ]
 
 
+def asked_again(plan: Plan, state: SagaState, now: datetime) -> list[CommandMessage]:
+    """Commands to sub-sagas that have been waited for since a day or longer: to be sent again, whenever the clock is
+    looked at, as the same attempt. That records nothing, here or in the child: waiting for years costs no history.
+
+    It brings back an answer that was lost, or a start, should a broker have lost everything.
+    """
+    if state.terminal or state.paused_at is not None:
+        return []
+    return [
+        msgspec.structs.replace(_message(state, step, execution), expires_at=now + ACTION_EXPIRES_AFTER)
+        for step, execution in _open(plan, state)
+        if awaits_child(step, execution) and execution.wake_at is not None and execution.wake_at <= now
+    ]
+
+
+def awaits_child(step: Step, execution: Execution) -> bool:
+    """A sub-saga was asked, and takes as long as it takes: the attempt never times out."""
+    return execution.waiting is Waiting.REPLY and template_of(step, execution).service == SERVICE
+
+
 def next_wake(plan: Plan, state: SagaState, now: datetime, dispatched_version: int) -> datetime | None:
     """When to look again at the latest; None when only an arrival or a person moves the saga.
 
@@ -52,15 +72,22 @@ def next_wake(plan: Plan, state: SagaState, now: datetime, dispatched_version: i
     if state.paused_at is not None:
         return None
     moments = [] if state.deadline_passed else [state.deadline_at]
-    for _, execution in _open(plan, state):
+    for step, execution in _open(plan, state):
         if execution.wake_at is not None:
-            moments.append(execution.wake_at)
+            moments.append(_looked_at(step, execution, execution.wake_at, now))
         if is_in_doubt(execution, dispatched_version):
             moments.append(_resend_at(max(now, execution.sent_at), execution.clock_at, now))
     moments += [pending.until for _, pending in active_waits(plan, state) if pending.until is not None]
     for _, request in open_requests(plan, state):
         moments += [moment for moment in (request.expires_at, request.remind_at) if moment is not None]
     return min(moments, default=None)
+
+
+def _looked_at(step: Step, execution: Execution, due: datetime, now: datetime) -> datetime:
+    """When it is due; a sub-saga again and again."""
+    if due > now or not awaits_child(step, execution):
+        return due
+    return due + ((now - due) // TIMEOUT + 1) * TIMEOUT
 
 
 def _resend_at(after: datetime, since: datetime, now: datetime) -> datetime:

@@ -12,7 +12,7 @@ from saga.core.evolve import evolve, next_commit
 from saga.core.messages import Kind, Outcome
 from saga.core.outstanding import template_of
 from saga.core.plan import Plan, pivot_passed, pivot_undecided
-from saga.core.state import Phase, SagaState, StepState
+from saga.core.state import Order, Phase, SagaState, StepState
 
 
 class PlannedUndo(msgspec.Struct, frozen=True):
@@ -35,7 +35,8 @@ class Preview(msgspec.Struct, frozen=True):
     takes_effect: str
     """`now`, `if-pivot-fails`, `too-late` behind the pivot, `ended`; `under-way` when it compensates already."""
     stages: tuple[tuple[PlannedUndo, ...], ...]
-    """What is undone side by side, one stage after the other, if every undo succeeds."""
+    """What is undone side by side, one stage after the other, if every undo succeeds; each in the order of sending,
+    what parks first."""
 
 
 def preview(plan: Plan, state: SagaState, now: datetime) -> Preview:
@@ -51,6 +52,7 @@ def preview(plan: Plan, state: SagaState, now: datetime) -> Preview:
         under_way = [step.path for step in undo_targets(state, plan.definition.blocks) if _is_next(state, step.path)]
         if not under_way:
             break
+        under_way.sort(key=lambda path: _sent(state.steps[path]))
         stages.append(tuple(_planned(plan, state, path) for path in under_way))
         for path in under_way:
             state = _undone(state, path, now)
@@ -81,6 +83,10 @@ def _is_next(state: SagaState, path: str) -> bool:
 
 def _is_under_way(step: StepState) -> bool:
     return step.undo is not None and is_being_undone(step) and step.undo.outcome is None
+
+
+def _sent(step: StepState) -> Order:
+    return step.undo.issued if step.undo is not None and _is_under_way(step) else (0, 0)
 
 
 def _planned(plan: Plan, state: SagaState, path: str) -> PlannedUndo:

@@ -243,6 +243,8 @@ class SagaState(msgspec.Struct, frozen=True, kw_only=True):
     because: str = ""
     """Why it compensates, in words."""
     because_code: str = ""
+    compensating_at: datetime | None = None
+    """Since when."""
     output: bytes = b""
     recorded_bytes: int = 0
     """Of bodies and replies, for the limit on a saga's data."""

@@ -182,10 +182,10 @@ def due(plan: Plan, state: SagaState, now: datetime) -> tuple[e.AnyEvent, ...]:
 
 def objection(plan: Plan, state: SagaState, given: SignalGiven) -> Refusal | None:
     """Why a signal is not taken, for its sender to read; None when it is, or when it came before."""
-    if state.terminal:
-        return Refusal("ended", f"the saga has ended: {state.phase}")
     if given.message_id in state.signal_ids:
         return None
+    if state.terminal:
+        return Refusal("ended", f"the saga has ended: {state.phase}")
     awaiting = plan.awaits.get(given.signal)
     if awaiting is None:
         names = ", ".join(plan.awaits) or "none"

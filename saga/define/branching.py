@@ -121,7 +121,7 @@ class SideBySide(Verbs):
         kind = value_of(placeholder_in("s.each", items)).type
         if scalar_type(kind) not in (ScalarType.LIST, ScalarType.ANY):
             builder.bad(path, f"{show(items)} is no list", "give it a list of the input or of a reply")
-        listed = values.expression(items, list[Any], builder.site(path))
+        listed = values.expression(items, Sequence[Any], builder.site(path))
         width = WINDOW_DEFAULT if window is None else window
         if builder.is_count(path, "limit", limit, MAP_ITEMS_MAX):
             width = min(width, limit) if window is None else width

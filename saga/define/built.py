@@ -26,6 +26,8 @@ class Definition(msgspec.Struct, Generic[I, O], frozen=True):
     output: type[O]
     children: "tuple[Definition[Any, Any], ...]" = ()
     """The definitions that its steps start as sub-sagas, in the order written, each once: published with it."""
+    signals: dict[str, type[Any]] = {}
+    """The types of the signals it waits for, by name."""
 
     @property
     def lints(self) -> tuple[Problem, ...]:

@@ -112,11 +112,12 @@ def _check_reply(values: Values, path: str, undo: object, unknown: object) -> No
             "pass unknown=, a command that needs no reply; the participant finds the effect by the idempotency key",
         )
     if isinstance(undo, msgspec.Struct) and (unknown is None or type(unknown) is type(undo)):
-        for name in _fields_without_null(undo, path):
+        for name in _fields_without_null(undo, unknown, path):
             values.bad(
                 f"{path}.undo.{name}",
                 f"is taken from the reply of '{path}', but {type(undo).__name__} does not accept None for it",
-                f"declare it as '{name.rsplit('.', 1)[-1]}: ... | None': without a reply the undo is sent with null",
+                f"declare it as '{name.rsplit('.', 1)[-1]}: ... | None', and say None in unknown=: a made-up value "
+                "could name what another saga did",
             )
 
 
@@ -150,16 +151,20 @@ def _check_undo(values: Values, place: str, action: CommandTemplate, undo: Comma
         )
 
 
-def _fields_without_null(undo: msgspec.Struct, path: str) -> list[str]:
-    """Fields filled from the step's own reply that do not accept null, nor does anything around them."""
+def _fields_without_null(undo: msgspec.Struct, unknown: object, path: str) -> list[str]:
+    """Fields filled from the step's own reply that do not accept null, nor does anything around them, and that
+    `unknown` does not fill from what the saga knows without a reply."""
     found: list[str] = []
     for name, shape in struct_fields(type(undo)).items():
         value = getattr(undo, name)
+        instead = getattr(unknown, name, None)
         own = any(source.path == path and not guarded for source, _, guarded in references(value))
         if not own or may_be_null(shape.type):
             continue
         if isinstance(value, msgspec.Struct):
-            found += [f"{name}.{inner}" for inner in _fields_without_null(value, path)]
+            found += [f"{name}.{inner}" for inner in _fields_without_null(value, instead, path)]
+        elif any(True for _ in references(instead)):
+            continue
         else:
             found.append(name)
     return found

@@ -43,8 +43,8 @@ def define(
         header = _Header(name=name, version=version, deadline=deadline)
         problems = [*_header_problems(header), *silent_decisions(function)]
         ends = _ends(header, function, problems)
-        compiled, children = _written(header, function, ends, problems)
-        again, _ = _written(header, function, ends, problems)
+        compiled, children, signals = _written(header, function, ends, problems)
+        again, *_ = _written(header, function, ends, problems)
         first, second = core.canonical(compiled), core.canonical(again)
         if first != second:
             place = first_difference(msgspec.json.decode(first), msgspec.json.decode(second))
@@ -52,7 +52,7 @@ def define(
             problem = Problem(place, reason, "pass such values in the input, or let a participant make them")
             raise DefinitionError(header.title, (problem,))
         # Fields stand in the order of the stored bytes: every process must render the same body for a key.
-        return Definition(name, version, core.content_hash(first), first, core.decode(first), *ends, children)
+        return Definition(name, version, core.content_hash(first), first, core.decode(first), *ends, children, signals)
 
     return build
 
@@ -101,8 +101,8 @@ def _ends(header: _Header, function: Callable[[Saga, I], O], problems: list[Prob
 
 def _written(
     header: _Header, function: Callable[[Saga, I], O], ends: tuple[type[I], type[O]], known: list[Problem]
-) -> tuple[core.Definition, tuple[Definition[Any, Any], ...]]:
-    """One run of the author's function, and its children.
+) -> tuple[core.Definition, tuple[Definition[Any, Any], ...], dict[str, type[Any]]]:
+    """One run of the author's function, its children, and the types of its signals.
 
     Raises DefinitionError with the known problems and all it finds.
     """
@@ -138,7 +138,7 @@ def _written(
     problems = [*values.found.problems, *problems_of_pivots(builder.root), *problems_of(compiled)]
     if problems:
         raise DefinitionError(header.title, tuple(problems))
-    return compiled, tuple(builder.children)
+    return compiled, tuple(builder.children), builder.signals
 
 
 def first_difference(one: Any, two: Any, place: str = "") -> str:

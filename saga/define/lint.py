@@ -14,6 +14,7 @@ from saga.core.blocks import (
     Block,
     CommandTemplate,
     Each,
+    Join,
     OnExhausted,
     OnSilence,
     Parallel,
@@ -47,6 +48,7 @@ def lint(definition: Definition) -> tuple[Problem, ...]:
         Problem(place, reason, fix, kind="lint")
         for place, reason, fix in (
             *_irreversible(definition),
+            *_losing(definition),
             *_doubtful(definition),
             *_empty_undo(definition),
             *_outlasting(definition.blocks, definition.deadline, "the saga's deadline"),
@@ -70,6 +72,21 @@ def _irreversible(definition: Definition) -> Iterator[Advice]:
                 f"is never undone ({step.no_undo}), but {fallible} may still fail after it",
                 "move it behind, make it the pivot, or give it an undo",
             )
+
+
+def _losing(definition: Definition) -> Iterator[Advice]:
+    """Where the first branch wins, what the others did is undone: but not this."""
+    for block in blocks_of(definition.blocks):
+        if not isinstance(block, Parallel) or block.join is not Join.ANY:
+            continue
+        for branch in block.branches:
+            for step in steps_of(branch.body):
+                if step.no_undo is not None:
+                    yield (
+                        step.path,
+                        f"is never undone ({step.no_undo}), also when another branch of '{block.path}' comes first",
+                        f"give it an undo, or move it behind '{block.path}'",
+                    )
 
 
 def _doubtful(definition: Definition) -> Iterator[Advice]:

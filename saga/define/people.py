@@ -76,7 +76,7 @@ class People(Verbs):
         expires: timedelta | None = None,
         on_expiry: Literal[On.REJECT, On.COMPENSATE] | Escalate = On.REJECT,
         remind: timedelta | None = None,
-        edit: Callable[[C], tuple[object, ...]] | None = None,
+        edit: Callable[[C], object] | None = None,
     ) -> Approved[C]:
         """Ask people to approve a command; then one step sends `.subject`: the bytes approved are the bytes sent.
 
@@ -225,10 +225,12 @@ def _silence(builder: Builder, path: str, rules: Rules) -> tuple[OnSilence, tupl
     return _SILENCE[given], ()
 
 
-def _editable(builder: Builder, path: str, kind: type[C], edit: Callable[[C], tuple[object, ...]]) -> tuple[str, ...]:
+def _editable(builder: Builder, path: str, kind: type[C], edit: Callable[[C], object]) -> tuple[str, ...]:
     """The fields named by the author's function, as they are written on the wire."""
     source = Placeholder("source", kind, Source(builder.values.found, kind.__name__))
     named: object = edit(cast("C", source))
+    if isinstance(named, Placeholder):
+        named = (named,)
     if not isinstance(named, tuple) or not named:
         builder.bad(path, "edit= names no fields", "edit=lambda mail: (mail.subject, mail.body)")
         return ()

@@ -91,7 +91,7 @@ def people(s: Saga, new: NewCustomer) -> None:
     s.approval("a", mail)  # BAD no roles
     s.approval("b", new, roles=["editor"])  # BAD the input is no command
     s.approval("c", mail, roles=["editor"], edit=lambda m: (m.color,))  # BAD unknown field of the command
-    s.approval("d", mail, roles=["editor"], edit=lambda m: m.body)  # BAD a field, not fields
+    s.approval("d", mail, roles=["editor"], edit=["body"])  # BAD names for a function of the command
     s.approval("e", mail, roles=["editor"], on_expiry=On.PARK)  # BAD a policy of exhaustion
     s.approval("f", mail, roles=["editor"], on_expiry=Escalate())  # BAD to nobody
     s.approval("g", mail, roles=["editor"], expires=5)  # BAD a number without a unit

@@ -11,9 +11,9 @@ from saga.core.messages import Kind
 from saga.core.spans import data as d
 from saga.core.spans.data import Attributes, Link, SpanKind
 from saga.core.spans.ledger import PAUSED, Ledger, Open, Place, Run
+from saga.core.spans.messaging import MESSAGING_SYSTEM, sent_to
 
 SEND = "send"
-EXCHANGE_COMMANDS = "saga.commands"
 WAITS = ("wait", "approval")
 """Roles of what a saga waits for beside replies."""
 
@@ -188,7 +188,7 @@ def _attempt(ledger: Ledger, event: e.CommandIssued | e.CommandRepeated, number:
         ("messaging.message.conversation_id", ledger.book.saga),
     )
     step = ("step", event.path, event.kind)
-    name = f"{SEND} {EXCHANGE_COMMANDS}:{destination}"
+    name = f"{SEND} {sent_to(destination)}"
     place = ("attempt", event.path, event.kind)
     return ledger.begin(place, name, attributes, parent=step, kind=SpanKind.PRODUCER)
 
@@ -206,10 +206,10 @@ def _template(ledger: Ledger, path: str, kind: Kind, *, unknown: bool) -> Comman
 def _messaging(routing_key: str) -> Attributes:
     """The conventions for messages sent through RabbitMQ: the attempt stands for the sending."""
     return (
-        ("messaging.system", "rabbitmq"),
+        ("messaging.system", MESSAGING_SYSTEM),
         ("messaging.operation.name", SEND),
         ("messaging.operation.type", SEND),
-        ("messaging.destination.name", f"{EXCHANGE_COMMANDS}:{routing_key}"),
+        ("messaging.destination.name", sent_to(routing_key)),
         ("messaging.rabbitmq.destination.routing_key", routing_key),
     )
 

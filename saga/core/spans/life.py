@@ -1,16 +1,14 @@
 """Spans of the saga as a whole: its beginning, its turns and its end."""
 
-from typing import Final, assert_never
+from typing import assert_never
 
 from saga.core import events as e
-from saga.core.identity import span_id, trace_id
+from saga.core.identity import anchor_id, trace_id
 from saga.core.messages import Kind
 from saga.core.spans import data as d
 from saga.core.spans.data import Attributes, Link
 from saga.core.spans.executions import close_all, give_up_waiting
 from saga.core.spans.ledger import SAGA, Ledger, Open, Trace
-
-ANCHOR: Final = "anchor"
 
 
 def started(ledger: Ledger, event: e.SagaStarted) -> None:
@@ -26,7 +24,7 @@ def started(ledger: Ledger, event: e.SagaStarted) -> None:
     ledger.book = Trace(
         saga=event.saga,
         root=root,
-        anchor=span_id(event.saga, 1, ledger.index, ANCHOR),
+        anchor=anchor_id(event.saga),
         untraced=event.untraced,
         attributes=attributes,
         version=1,

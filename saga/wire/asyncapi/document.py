@@ -1,6 +1,6 @@
 """Puts the document together: which commands there are, what they compensate, and where everything goes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -36,11 +36,13 @@ class UnknownContract(SagaError):
 
 
 class Described(msgspec.Struct, frozen=True):
-    """A definition with the Python types of its ends."""
+    """A definition with the Python types of its ends and of its signals."""
 
     definition: core.Definition
     input: type[Any]
     output: type[Any]
+    signals: Mapping[str, type[Any]] = {}
+    """By name; one that is missing is any JSON."""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -132,7 +134,7 @@ def _types(usages: Sequence[Usage], definitions: Sequence[Described]) -> Iterato
     for usage in usages:
         yield from (usage.command, usage.contract.reply, *usage.contract.failures)
     for one in definitions:
-        yield from (one.input, one.output)
+        yield from (one.input, one.output, *one.signals.values())
     yield LifecycleBody
 
 
@@ -153,7 +155,8 @@ def _caller_messages(definitions: Sequence[Described], schemas: messages.Schemas
         name = one.definition.name
         found[messages.start_name(name)] = messages.start(one.definition, one.input, schemas)
         found[messages.ended_name(name)] = messages.ended(name, one.output, schemas)
-        found |= {messages.signal_name(name, each): messages.signal(name, each) for each in _signals(one.definition)}
+        for each in _signals(one.definition):
+            found[messages.signal_name(name, each)] = messages.signal(name, each, one.signals.get(each), schemas)
     return found
 
 

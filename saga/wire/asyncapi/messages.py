@@ -128,10 +128,11 @@ def signal_name(saga: str, signal: str) -> str:
     return f"signal.{saga}.{signal}"
 
 
-def signal(saga: str, name: str) -> JSON:
-    """What a saga waits for. Its body is JSON; which fields are read is up to the definition."""
+def signal(saga: str, name: str, kind: type[Any] | None, schemas: Schemas) -> JSON:
+    """What a saga waits for. Without a type its body is any JSON; which fields are read is up to the definition."""
     summary = f"Tell {saga} `{name}`: by saga id, or by saga-key. The same message_id counts once."
-    described = _said(_message(name, None, Message.SIGNAL, summary))
+    payload = None if kind is None else schemas.of[kind]
+    described = _said(_message(name, payload, Message.SIGNAL, summary))
     return {**described, "name": signal_name(saga, name)}
 
 

@@ -1,17 +1,19 @@
 """A child saga towards its parent: whom it answers, with what, and how it is undone as one unit."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from saga.core import inputs as i
-from saga.core.children import COMPENSATED, SERVICE, answer
+from saga.core.children import COMPENSATED, SERVICE, TIMEOUT, answer
 from saga.core.messages import Kind, Outcome, ReplyEffect
-from saga.core.outstanding import next_wake, outstanding, waits
+from saga.core.outstanding import asked_again, next_wake, outstanding, waits
 from saga.core.state import Phase
 from tests.builders import NOW, Case, after, names, plan, step, template
 
+WEEK = timedelta(days=7)
 PARENT = "01930000-0000-7000-8000-0000000000ff"
 
 
@@ -161,3 +163,27 @@ def test_a_parent_waits_for_its_child() -> None:
     case = Case(plan(step("access", command=ask, undo=None, no_undo="r")))
     (wait,) = waits(case.plan, case.state)
     assert (wait.kind, wait.text) == ("child", "access: the sub-saga hr-access.v2 goes on")
+
+
+def test_waiting_for_a_child_for_years_costs_no_history() -> None:
+    """It is asked again every day under the same attempt, and nothing is recorded; a pause stops that too."""
+    ask = template(SERVICE, "hr-access", version=2)
+    case = Case(plan(step("access", command=ask, timeout=TIMEOUT, within=None), deadline=timedelta(days=9_000)))
+    first, before = case.sent(), case.state
+    assert asked_again(case.plan, case.state, after(86_399)) == []
+    for day in range(1, 800):
+        assert case.tick(86_400) == ()
+        [again] = asked_again(case.plan, case.state, case.now)
+        assert (again.message_id, again.body, again.expires_at) == (first.message_id, first.body, case.now + WEEK)
+        assert next_wake(case.plan, case.state, case.now, 1) == after((day + 1) * 86_400)
+    assert case.state == before
+    case.when(i.Pause(now=case.now, actor="olga", reason="r"))
+    assert asked_again(case.plan, case.state, case.now + WEEK) == []
+
+
+def test_a_command_to_a_child_that_no_broker_confirmed_is_in_doubt() -> None:
+    """Then it is sent again like any other, and that is recorded once."""
+    ask = template(SERVICE, "hr-access", version=2)
+    case = Case(plan(step("access", command=ask, timeout=TIMEOUT, within=None), deadline=timedelta(days=9)))
+    assert names(case.tick(86_401, dispatched=0)) == ["DispatchDelayed access"]
+    assert case.tick(86_401, dispatched=0) == ()

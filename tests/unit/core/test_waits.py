@@ -108,6 +108,18 @@ def test_a_signal_before_its_wait_is_kept_and_counts_once() -> None:
     assert tell(case) == []
 
 
+def test_a_signal_said_again_after_the_saga_has_ended_was_taken() -> None:
+    """Whoever did not hear the answer asks again; only a new signal comes too late."""
+    case = Case(plan(paid()))
+    tell(case)
+    assert case.state.phase is Phase.COMPLETED
+    assert objection(case.plan, case.state, given(case)) is None
+    assert tell(case) == []
+    refusal = objection(case.plan, case.state, given(case, "s2"))
+    assert refusal is not None
+    assert refusal.code == "ended"
+
+
 def test_a_wait_takes_only_what_fits() -> None:
     """Two items wait for one signal each: the field says whose it is; a signal without it is for nobody."""
     mine = Compare(

@@ -38,6 +38,14 @@ def irreversible(s: Any, o: Any) -> None:
     charge(s, o)
 
 
+def losing(s: Any, o: Any) -> None:
+    with s.parallel("first", join=On.ANY) as branch:
+        with branch("left"):
+            s.step("reserve", c.ReserveStock(order_id=o.order_id, lines=o.lines), undo=no_undo("stays"))
+        with branch("right"):
+            s.read("quote", c.QuoteCourier(address=o.address))
+
+
 def doubtful(s: Any, o: Any) -> None:
     s.step("once", ChargeOnce(), undo=Unwind(note="x"))
     s.pivot("book", c.BookCourier(order_id=o.order_id, carrier="x"))
@@ -104,6 +112,7 @@ def overruled(s: Any, o: Any) -> None:
     ("body", "place", "reason"),
     [
         (irreversible, "reserve", "is never undone (stays), but 'charge' (CardDeclined, LimitReached) may still fail"),
+        (losing, "reserve", "is never undone (stays), also when another branch of 'first' comes first"),
         (doubtful, "once", "is at_most_once: a lost reply puts it before an operator, with 'book' (CourierRefused)"),
         (empty_undo, "charge.undo.note", "is null in every case"),
         (too_long, "t", "may take 1 day, 1:00:00 together (within=), longer than its deadline"),

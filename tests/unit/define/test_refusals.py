@@ -10,6 +10,7 @@ from saga import (
     Saga,
     define,
 )
+from saga.core.blocks import Step
 from tests.typing import orders as c
 from tests.unit.define import mistakes as m
 
@@ -196,3 +197,21 @@ def test_two_builds_that_differ_are_refused_where_they_differ() -> None:
     assert place.startswith("blocks.mail.command.body")
     assert "two builds differ" in reason
     assert "in the input" in fix
+
+
+def test_what_is_known_without_a_reply_may_stand_for_it() -> None:
+    """A value of the input names the effect as well as the reply does: no null is needed."""
+
+    def written(s: Saga, order: c.PlaceOrder) -> None:
+        s.step(
+            "charge",
+            m.CHARGE,
+            undo=lambda r: m.StrictRefund(charge_id=r.charge_id),
+            unknown=m.StrictRefund(charge_id=order.order_id),
+        )
+
+    step = define("t", version=1)(written).compiled.blocks[0]
+    assert isinstance(step, Step)
+    assert step.undo is not None
+    assert step.undo_unknown is not None
+    assert step.undo != step.undo_unknown

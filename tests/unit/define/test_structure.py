@@ -28,7 +28,7 @@ from saga.core.blocks import (
 from saga.core.children import REMEMBERS
 from saga.core.definition import content_hash
 from saga.core.events import Choice
-from saga.core.outstanding import outstanding
+from saga.core.outstanding import asked_again, outstanding
 from saga.core.plan import plan_of
 from saga.core.state import Phase
 from saga.define import Definition, Escalate
@@ -108,17 +108,18 @@ def test_a_child_is_a_step_of_the_engines_own_service() -> None:
     assert case.sent("access").body == b'{"running":"cancel"}'
 
 
-def test_a_child_is_asked_again_every_day_as_long_as_it_takes() -> None:
-    """A broker that lost everything may have lost the question; asking again heals that, and gives up nothing."""
+def test_a_child_takes_as_long_as_it_takes() -> None:
+    """Days go by, its attempt does not time out, and nothing is recorded of being asked again."""
 
     def written(s: Saga, new: c.NewCustomer) -> None:
         s.child("access", c.account, c.Hire(name=new.name), undo=On.WAIT)
 
     case = case_of(define("t", version=1, deadline=timedelta(days=30))(written))
-    for attempt in range(2, 5):
+    asked, version = case.sent("access"), case.state.version
+    for _ in range(3):
         case.tick(86_400)
-        case.tick(300)
-        assert case.sent("access").attempt == attempt
+        assert [each.message_id for each in asked_again(case.plan, case.state, case.now)] == [asked.message_id]
+    assert case.state.version == version
     case.ok("access", reply(c.AccountReady(account="a1")))
     assert case.state.phase is Phase.COMPLETED
 
@@ -297,3 +298,29 @@ def test_items_of_every_turn_are_collected_from_the_last() -> None:
         assert case.sent().body == b'{"name":"2"}'
         case.ok(f"again#{turn}/draft", reply(c.Drafted(body="b", good=good)))
     assert case.state.output == b'{"ids":["20","21"]}'
+
+
+def test_one_field_may_be_edited() -> None:
+    """`lambda mail: mail.body` is what one writes for one field."""
+
+    def written(s: Saga, new: c.NewCustomer) -> None:
+        mail = c.SendMail(send_to="a", subject="b", body="c")
+        s.pivot("send", s.approval("review", mail, roles=["editor"], edit=lambda draft: draft.body).subject)
+
+    review = define("t", version=1)(written).compiled.blocks[0]
+    assert isinstance(review, Approval)
+    assert review.editable == ("body",)
+
+
+def test_items_of_a_tuple() -> None:
+    """A field that is a tuple is a list on the wire, and as good as one."""
+
+    class Team(msgspec.Struct, frozen=True):
+        emails: tuple[str, ...]
+
+    def written(s: Saga, team: Team) -> None:
+        with s.each("seats", team.emails, limit=3) as email:
+            s.step("add", c.AddSeat(email=email), undo=c.RemoveSeat(email=email))
+
+    each = define("t", version=1)(written).compiled.blocks[0]
+    assert isinstance(each, Each)
