@@ -5,6 +5,7 @@ Every await of an adapter ends: each call has a deadline of its own and raises `
 
 from saga.core.errors import Unavailable
 from saga.ports.bus import Bus, Delivery, MissingQueue, Outgoing, Sent, Subscription
+from saga.ports.census import Census, OldestWait, OpenCount, Standing
 from saga.ports.database import Database, Transaction
 from saga.ports.feed import BEGINNING, Feed, Page
 from saga.ports.journal import (
@@ -43,6 +44,7 @@ __all__ = [
     "Answered",
     "Batch",
     "Bus",
+    "Census",
     "Clock",
     "CommitUnknown",
     "Committed",
@@ -58,6 +60,8 @@ __all__ = [
     "Lookup",
     "MissingQueue",
     "NewSaga",
+    "OldestWait",
+    "OpenCount",
     "Outgoing",
     "Page",
     "ParkedAction",
@@ -71,6 +75,7 @@ __all__ = [
     "SagaRow",
     "Schema",
     "Sent",
+    "Standing",
     "Store",
     "StoredDefinition",
     "Subscription",

@@ -140,6 +140,8 @@ class Due(msgspec.Struct, frozen=True):
 
     saga: str
     wake_at: datetime
+    now: datetime
+    """Store time of the claim."""
 
 
 class Wakes(Protocol):

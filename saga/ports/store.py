@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from saga.ports.census import Census
 from saga.ports.journal import Definitions, Journal, Wakes
 from saga.ports.lookup import Lookup
 from saga.ports.parked import ParkedMessages
@@ -20,7 +21,7 @@ class Schema(Protocol):
         ...
 
 
-class Store(Journal, Wakes, Definitions, Lookup, ParkedMessages, Schema, Protocol):
+class Store(Journal, Wakes, Definitions, Lookup, ParkedMessages, Census, Schema, Protocol):
     """One database gives all of these; the engine's modules each ask for the narrow port they use."""
 
     async def close(self) -> None:

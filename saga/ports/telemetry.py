@@ -18,6 +18,10 @@ class Tracing(Protocol):
         """A span around one command, child of the attempt that sent it; what happens inside is its child."""
         ...
 
+    def current(self, command: CommandMessage) -> str:
+        """The id of the span that code runs in now, if it is in the trace of this command; empty without one."""
+        ...
+
 
 class TraceBackend(Protocol):
     """A tracing backend. It may be sent the same span twice, and knows it by its id."""

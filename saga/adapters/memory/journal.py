@@ -11,7 +11,7 @@ import msgspec
 
 from saga.adapters.memory.feed import Cursor, MemoryFeed
 from saga.adapters.memory.parked import ParkedTable
-from saga.adapters.memory.sagas import SagaTable, known, listed, matches, stored_key, tail
+from saga.adapters.memory.sagas import SagaTable, known, listed, matches, standing, stored_key, tail
 from saga.core import rows
 from saga.core.errors import DefinitionConflict
 from saga.ports import (
@@ -28,6 +28,7 @@ from saga.ports import (
     ParkedRow,
     SagaFilter,
     SagaRow,
+    Standing,
     StoredDefinition,
     Tail,
 )
@@ -153,6 +154,12 @@ class MemoryStore:
     async def note_parked(self, number: int, action: ParkedAction) -> bool:
         """See `saga.ports.ParkedMessages`."""
         return self._parked.note(number, action, self._clock.now())
+
+    # ------------------------------------------------------------------------------------------------------- census
+
+    async def standing(self) -> Standing:
+        """See `saga.ports.Census`."""
+        return standing(self._table, self._clock.now())
 
     # ------------------------------------------------------------------------------------------------------- schema
 

@@ -8,7 +8,20 @@ import msgspec
 
 from saga.core import rows
 from saga.core.state import View
-from saga.ports import Advance, Due, HistoryRow, Known, NewSaga, SagaFilter, SagaRow, Tail
+from saga.ports import (
+    Advance,
+    Due,
+    HistoryRow,
+    Known,
+    NewSaga,
+    OldestWait,
+    OpenCount,
+    SagaFilter,
+    SagaRow,
+    Standing,
+    Tail,
+)
+from saga.ports.census import OLDEST_LOOKED_AT
 
 
 class SagaRecord(msgspec.Struct):
@@ -93,7 +106,7 @@ class SagaTable:
         while len(due) < limit and self._wakes and self._wakes[0][0] <= now:
             when, saga = heapq.heappop(self._wakes)
             if self.records[saga].wake_at == when:
-                due.append(Due(saga, when))
+                due.append(Due(saga, when, now))
                 self.records[saga].wake_at = None  # a second entry of the same moment is not due again
         for one in due:
             self.wake(one.saga, until)
@@ -162,6 +175,21 @@ def listed(saga: str, record: SagaRecord, definition_version: int) -> SagaRow:
         started_at=rows.started_at(saga),
         wake_at=record.wake_at,
         dispatched_version=record.dispatched_version,
+    )
+
+
+def standing(table: SagaTable, now: datetime) -> Standing:
+    """See `Census.standing`."""
+    open_: Counter[tuple[str, str, str]] = Counter()
+    moved: dict[str, list[datetime]] = {}
+    for _, record in sorted(table.records.items()):
+        if kind := record.view.wait_kind:
+            open_[record.name, record.view.status, kind] += 1
+            moved.setdefault(kind, []).append(record.history[-1].at)
+    return Standing(
+        now,
+        tuple(OpenCount(*key, count) for key, count in open_.items()),
+        tuple(OldestWait(kind, min(since[:OLDEST_LOOKED_AT])) for kind, since in moved.items()),
     )
 
 

@@ -133,6 +133,7 @@ def session_settings(settings: PostgresSettings) -> dict[str, str]:
         "synchronous_commit": "on",
         "enable_seqscan": "off",
         "jit": "off",
+        "max_parallel_workers_per_gather": "0",  # the cores are for sagas
         "timezone": "UTC",
     }
 

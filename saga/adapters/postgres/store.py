@@ -19,15 +19,19 @@ from saga.ports import (
     Due,
     HistoryRow,
     Known,
+    OldestWait,
+    OpenCount,
     ParkedAction,
     ParkedCount,
     ParkedFilter,
     ParkedRow,
     SagaFilter,
     SagaRow,
+    Standing,
     StoredDefinition,
     Tail,
 )
+from saga.ports.census import OLDEST_LOOKED_AT
 
 
 class PostgresStore:
@@ -75,7 +79,7 @@ class PostgresStore:
     async def claim(self, limit: int, lease_seconds: float) -> Sequence[Due]:
         """See `saga.ports.Wakes`."""
         found = await self._connections.read("claim", rows.page_limit(limit), timedelta(seconds=lease_seconds))
-        return sorted((Due(str(saga), wake_at) for saga, wake_at in found), key=lambda due: (due.wake_at, due.saga))
+        return sorted((Due(str(saga), *moments) for saga, *moments in found), key=lambda due: (due.wake_at, due.saga))
 
     async def rearm(self, wakes: Mapping[str, tuple[int, datetime | None]]) -> None:
         """See `saga.ports.Wakes`."""
@@ -145,6 +149,16 @@ class PostgresStore:
         """See `saga.ports.ParkedMessages`."""
         said = (rows.stored_text(action.actor), rows.stored_text(action.reason))
         return bool(await self._connections.write("note_parked", rows.row_number(number), action.verb, *said))
+
+    # ------------------------------------------------------------------------------------------------------- census
+
+    async def standing(self) -> Standing:
+        """See `saga.ports.Census`."""
+        counted = [OpenCount(*record) for record in await self._connections.read("standing_open")]
+        kinds = sorted({each.wait_kind for each in counted})
+        found = await self._connections.read("standing_oldest", kinds, OLDEST_LOOKED_AT)
+        oldest = tuple(OldestWait(each["wait_kind"], each["since"]) for each in found if each["since"] is not None)
+        return Standing(found[-1]["now"], tuple(counted), oldest)
 
     # ------------------------------------------------------------------------------------------------------- schema
 

@@ -2,13 +2,15 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from saga.adapters.sqlite.connection import microseconds, moment, optional_moment
 from saga.core import rows
-from saga.ports import HistoryRow, Known, SagaFilter, SagaRow, StoredDefinition, Tail
+from saga.ports import HistoryRow, Known, OldestWait, OpenCount, SagaFilter, SagaRow, Standing, StoredDefinition, Tail
+from saga.ports.census import OLDEST_LOOKED_AT
 
 _TAIL = "select name, definition, version, wake_at, dispatched_version from sagas where id = ?"
 _COMMITS = "select data from history where saga = ? and version > ? order by version"
@@ -24,6 +26,14 @@ left join definitions d on d.hash = s.definition
 where {conditions}
 order by {order}
 limit ?
+"""
+_WAITS = "s.wait_kind <> '' and s.wait_kind = ?"
+"""The first half says nothing new, but the index holds only sagas of which it is true."""
+_OPEN = "select name, status, wait_kind, count(*) from sagas where wait_kind <> '' group by name, status, wait_kind"
+_OLDEST = """
+select min(h.at)
+from (select id, version from sagas where wait_kind <> '' and wait_kind = ? order by id limit ?) s
+join history h on h.saga = s.id and h.version = s.version
 """
 _DEFINITIONS = "select hash, name, version, canonical, published_at from definitions"
 
@@ -77,6 +87,14 @@ def sagas(connection: sqlite3.Connection, where: SagaFilter) -> list[SagaRow]:
     return [_saga(row) for row in connection.execute(sql, [*arguments, rows.page_limit(where.limit)])]
 
 
+def standing(connection: sqlite3.Connection, now: datetime) -> Standing:
+    """See `Census.standing`."""
+    found = tuple(OpenCount(*row) for row in connection.execute(_OPEN))
+    kinds = sorted({each.wait_kind for each in found})
+    since = ((kind, connection.execute(_OLDEST, (kind, OLDEST_LOOKED_AT)).fetchone()[0]) for kind in kinds)
+    return Standing(now, found, tuple(OldestWait(kind, moment(at)) for kind, at in since if at is not None))
+
+
 def history(connection: sqlite3.Connection, saga: str, after: int, limit: int) -> list[HistoryRow]:
     """See `Lookup.history`."""
     found = connection.execute(_HISTORY, (rows.stored_text(saga), after, rows.page_limit(limit)))
@@ -89,7 +107,10 @@ def _conditions(where: SagaFilter) -> tuple[list[str], list[object]]:
         (f"s.id in ({ids})", [rows.stored_text(saga) for saga in where.ids]),
         ("s.name = ?", [] if where.name is None else [rows.indexed_text(where.name)]),
         (f"s.status in ({statuses})", [rows.indexed_text(status) for status in where.statuses]),
-        ("s.wait_kind = ?", [] if where.wait_kind is None else [rows.indexed_text(where.wait_kind)]),
+        (
+            _WAITS if where.wait_kind else "s.wait_kind = ?",
+            [] if where.wait_kind is None else [rows.indexed_text(where.wait_kind)],
+        ),
         ("s.start_key = ?", [] if where.start_key is None else [rows.indexed_text(where.start_key)]),
         ("s.parent is not null and s.root = ?", [] if where.root is None else [rows.stored_text(where.root)]),
         ("s.id >= ?", [] if where.started_after is None else [rows.first_id_at(where.started_after)]),

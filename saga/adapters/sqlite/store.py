@@ -20,6 +20,7 @@ from saga.ports import (
     ParkedRow,
     SagaFilter,
     SagaRow,
+    Standing,
     StoredDefinition,
     Tail,
 )
@@ -110,6 +111,13 @@ class SqliteStore:
         """See `saga.ports.ParkedMessages`."""
         now = self._clock.now()
         return await self._connection.call(lambda open_: parked.note(open_, number, action, now), writes=True)
+
+    # ------------------------------------------------------------------------------------------------------- census
+
+    async def standing(self) -> Standing:
+        """See `saga.ports.Census`."""
+        now = self._clock.now()
+        return await self._connection.call(lambda open_: read.standing(open_, now))
 
     # ------------------------------------------------------------------------------------------------------- schema
 

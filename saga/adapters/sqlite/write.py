@@ -50,7 +50,7 @@ def claim(connection: sqlite3.Connection, limit: int, now: datetime, until: date
     """See `Wakes.claim`."""
     due = connection.execute(_DUE, (microseconds(now), page_limit(limit))).fetchall()
     connection.executemany(_WAKE, [(microseconds(until), saga) for saga, _ in due])
-    return [Due(saga, moment(wake_at)) for saga, wake_at in due]
+    return [Due(saga, moment(wake_at), now) for saga, wake_at in due]
 
 
 def rearm(connection: sqlite3.Connection, wakes: Mapping[str, tuple[int, datetime | None]]) -> None:

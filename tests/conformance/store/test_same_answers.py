@@ -142,12 +142,16 @@ CALLS: dict[str, Callable[[Calls], dict[str, Any]]] = {
 
 
 async def answer(store: Store, kind: str, arguments: dict[str, Any]) -> Any:
-    """What the store says, made comparable: without its clock and its row numbers."""
+    """What the store says, without its clock and its row numbers."""
     call: Callable[..., Awaitable[Any]] = getattr(store, kind)
     try:
         found = await call(**arguments)
     except DefinitionConflict as conflict:
         return str(conflict)
+    return _comparable(kind, found)
+
+
+def _comparable(kind: str, found: Any) -> Any:
     match kind:
         case "commit":
             return found.sagas
@@ -160,6 +164,8 @@ async def answer(store: Store, kind: str, arguments: dict[str, Any]) -> Any:
             return [row.message if kind == "parked" else (row.reason, row.origin, row.count) for row in found]
         case "sagas":
             return [msgspec.structs.replace(row, wake_at=_steady(row.wake_at)) for row in found]
+        case "claim":
+            return [(due.saga, due.wake_at) for due in found]
         case "load":
             return {saga: msgspec.structs.replace(tail, wake_at=_steady(tail.wake_at)) for saga, tail in found.items()}
         case _:

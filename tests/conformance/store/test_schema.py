@@ -62,7 +62,10 @@ async def test_two_processes_may_migrate_at_once(empty_place: Place) -> None:
     ]
     outputs = [(await process.communicate())[0].decode().strip() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert sorted(outputs) == ["", "0001_journal,0002_parked_actions,0003_followers,0004_children"]
+    assert sorted(outputs) == [
+        "",
+        "0001_journal,0002_parked_actions,0003_followers,0004_children,0005_many_waiting,0006_census",
+    ]
 
 
 @on_databases

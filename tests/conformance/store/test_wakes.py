@@ -25,6 +25,14 @@ async def test_a_due_saga_is_claimed_once(store: Store, rival: Store) -> None:
     assert timedelta(seconds=0) <= leased - later(before, LEASE_SECONDS) < timedelta(minutes=1)
 
 
+async def test_a_claim_tells_the_time_of_the_store(store: Store) -> None:
+    """The time by which it found the saga due: between the commits before and after it."""
+    await started(store, wake_at=PAST)
+    before = (await store.commit(Batch())).now
+    [due] = await store.claim(10, LEASE_SECONDS)
+    assert before <= due.now <= (await store.commit(Batch())).now
+
+
 async def test_a_lease_that_ended_is_due_again(store: Store, rival: Store) -> None:
     """Who claimed and died is replaced."""
     [saga] = await started(store, wake_at=PAST)

@@ -12,4 +12,4 @@ update sagas s
 set wake_at = now() + $2::interval
 from due
 where s.id = due.id
-returning s.id, due.wake_at;
+returning s.id, due.wake_at, now() as now;
