@@ -50,9 +50,14 @@ class Backlog:
         return self._in_flight
 
     @property
-    def busy(self) -> bool:
-        """There are replies or alarms to decide on."""
-        return bool(self._urgent)
+    def starts_waiting(self) -> int:
+        """Starts that were taken and wait for room."""
+        return len(self._starts)
+
+    @property
+    def alarms_wait(self) -> bool:
+        """There are alarms to decide on."""
+        return any(work.asks is None for work in self._urgent)
 
     def opened(self, count: int) -> None:
         """So many commands more wait for an answer; a negative number: fewer."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from saga.core import events
+from saga.core.about import of_saga
 from saga.core.errors import Unavailable
 from saga.core.evolve import evolve_commit
 from saga.core.plan import Plan
@@ -44,6 +45,10 @@ class SagaCache:
         self._sagas_max = sagas_max
         self._live: OrderedDict[str, Live] = OrderedDict()
 
+    def __len__(self) -> int:
+        """How many are in memory."""
+        return len(self._live)
+
     async def current(self, sagas: Iterable[str]) -> dict[str, Live]:
         """The present state of each saga that exists and can be read. Raises Unavailable."""
         return (await self.read(sagas)).live
@@ -61,8 +66,10 @@ class SagaCache:
             except Unavailable:
                 raise
             except Exception as error:  # whatever it is, one bad history must not stop the others
+                known = self._live.get(saga)
+                root = "" if known is None else known.state.root
+                log.exception("a saga cannot be read", extra=of_saga(saga, root, tail.name))
                 self.forget(saga)
-                log.exception("a saga cannot be read", extra={"saga": saga})
                 found.unreadable[saga] = f"{type(error).__name__}: {error}"
         return found
 

@@ -2,15 +2,16 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
+from saga.core.about import of_command, of_reply
 from saga.core.children import answer_version
 from saga.core.inputs import Delivered, Undelivered
 from saga.core.messages import CommandMessage, ReplyMessage, ResultMessage
-from saga.core.outstanding import outstanding
+from saga.core.outstanding import asked_again, outstanding
 from saga.core.plan import Plan
 from saga.core.state import SagaState, Waiting
 from saga.engine.children import reply_of
@@ -79,10 +80,20 @@ def dispatch_of(plan: Plan, state: SagaState, after_version: int) -> Dispatch | 
     return wanted(plan, state, after_version, after_version, undelivered=True).dispatch
 
 
+def asking_again(plan: Plan, state: SagaState, now: datetime) -> Dispatch | None:
+    """Commands to sub-sagas that are waited for since long."""
+    commands = tuple((command, False) for command in asked_again(plan, state, now))
+    return Dispatch(state.saga, 0, commands) if commands else None
+
+
 def answering(state: SagaState) -> Dispatch | None:
     """What the parent of a child that has ended is told."""
     reply = reply_of(state)
     return None if reply is None else Dispatch(state.saga, state.version, (), reply)
+
+
+def _nobody_asks(_sent: Sequence[Sent]) -> None:
+    """What became of commands is not counted."""
 
 
 class Dispatches:
@@ -109,20 +120,29 @@ class Dispatches:
         """The last commit of the saga that this process knows to be on the broker."""
         return self._confirmed.get(saga, 0)
 
-    async def send(self, dispatches: Sequence[Dispatch], answers: Sequence[ResultMessage]) -> list[Work]:
-        """Publish, and say what the sagas must know of it: attempts that reached no queue, or at last did."""
+    async def send(
+        self,
+        dispatches: Sequence[Dispatch],
+        answers: Sequence[ResultMessage],
+        heard: Callable[[Sequence[Sent]], None] = _nobody_asks,
+    ) -> list[Work]:
+        """Publish, and say what the sagas must know of it: attempts that reached no queue, or at last did.
+
+        `heard` is told what became of each command.
+        """
         flat = [(dispatch, command, delayed) for dispatch in dispatches for command, delayed in dispatch.commands]
         ended = [(dispatch, dispatch.answer) for dispatch in dispatches if dispatch.answer is not None]
         messages: list[Outgoing] = [reply_to_wire(reply) for _, reply in ended]
         messages += [command_to_wire(command) for _, command, _ in flat]
         messages += [result_to_wire(answer) for answer in answers]
         results = await self._bus.publish(messages)
+        heard(results[len(ended) : len(ended) + len(flat)])
         feedback: list[Work] = []
-        for (dispatch, _), sent in zip(ended, results, strict=False):
+        for (dispatch, reply), sent in zip(ended, results, strict=False):
             if sent.outcome == "confirmed":
                 self._told[dispatch.saga] = dispatch.version
             else:
-                log.warning("an answer to a parent is sent again later", extra={"saga": dispatch.saga})
+                log.warning("an answer to a parent is sent again later", extra=of_reply(reply))
         in_doubt: set[str] = set()
         for (dispatch, command, delayed), sent in zip(
             flat, results[len(ended) :], strict=False
@@ -184,16 +204,24 @@ class Dispatches:
             told, self._told = self._told, {}
             await self._wakes.rearm({saga: (version, None) for saga, version in told.items()})
         before = self._clock.monotonic() - self._settle_after_seconds
+        count = 0
+        while due := self._to_settle(before):  # all of them: what is not written down in time is sent again by others
+            await self._wakes.dispatched(due)
+            for saga, version in due.items():
+                known = self._unsettled.get(saga)
+                if known is not None and known[0] == version:  # else it went on meanwhile
+                    self._unsettled.pop(saga)
+            count += len(due)
+        return count
+
+    def _to_settle(self, before: float) -> dict[str, int]:
+        """A batch of those confirmed before this moment, the longest first."""
         due: dict[str, int] = {}
         for saga, (version, confirmed_at) in self._unsettled.items():
             if confirmed_at > before or len(due) >= SETTLE_BATCH_MAX:
                 break
             due[saga] = version
-        if due:
-            await self._wakes.dispatched(due)
-            for saga in due:
-                self._unsettled.pop(saga, None)
-        return len(due)
+        return due
 
 
 def _feedback(command: CommandMessage, sent: Sent, *, delayed: bool) -> Undelivered | Delivered | None:
@@ -211,7 +239,8 @@ def _feedback(command: CommandMessage, sent: Sent, *, delayed: bool) -> Undelive
         )
     detail = f"no queue for {command.service}; saga topology apply makes it" if sent.outcome == "returned" else ""
     detail = detail or sent.detail[:200]
-    log.warning("a command reached no queue", extra={"saga": command.saga, "type": command.type_name, "reason": detail})
+    about = of_command(command) | {"command": command.type_name, "reason": detail}
+    log.warning("a command reached no queue", extra=about)
     return Undelivered(
         now=SOME_TIME,
         path=command.path,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from saga.core import events
+from saga.core.about import Fields, of_saga
 from saga.core.address import template
 from saga.core.children import SERVICE
 from saga.core.decide import Decision, decide
@@ -30,7 +31,7 @@ from saga.core.replies import screen
 from saga.core.state import SagaState, Waiting
 from saga.engine import children, said
 from saga.engine.cache import Found, Live
-from saga.engine.dispatch import Dispatch, Dispatches, Wanted, answering, dispatch_of, wanted
+from saga.engine.dispatch import Dispatch, Dispatches, Wanted, answering, asking_again, dispatch_of, wanted
 from saga.engine.receive import ENGINE_DEFECT, Work, park
 from saga.engine.settings import EngineSettings
 from saga.engine.start import Opening, Starts
@@ -99,7 +100,7 @@ class Desk:
             except ProtocolViolation as violation:
                 self._set_aside(work, violation.code, violation.detail, draft)
             except Exception as error:
-                log.exception("a saga could not be decided on", extra={"saga": work.saga})
+                log.exception("a saga could not be decided on", extra=_about(work, found))
                 self._set_aside(work, ENGINE_DEFECT, f"{type(error).__name__}: {error}", draft)
         return draft
 
@@ -209,8 +210,8 @@ class Desk:
         """Nothing was due: send what may never have arrived, and set the alarm anew."""
         state, known = live.state, given.dispatched_version
         resend = dispatch_of(live.plan, state, after_version=known)
-        if resend is not None:
-            draft.resends.append(resend)
+        again = asking_again(live.plan, state, given.now)
+        draft.resends += [dispatch for dispatch in (resend, again) if dispatch is not None]
         draft.rearm[state.saga] = (state.version, next_wake(live.plan, state, self._clock.now(), known))
 
     def _dispatched_version(self, live: Live) -> int:
@@ -220,7 +221,7 @@ class Desk:
     def _set_aside(self, work: Work, code: str, detail: str, draft: Draft) -> None:
         """The message is kept with the reason, the saga stays as it is. An alarm rings again by itself."""
         if work.delivery is not None:
-            draft.parked.append(park(work.delivery, code, detail))
+            draft.parked.append(park(work.delivery, code, detail, work.asks))
 
 
 def open_count(plan: Plan, state: SagaState) -> int:
@@ -239,6 +240,11 @@ def _wanted(works: Sequence[Work]) -> Iterator[tuple[str, int | None]]:
             yield work.asks.name, work.asks.version
         elif isinstance(work.asks, CommandMessage) and not work.saga:
             yield work.asks.command, work.asks.command_version
+
+
+def _about(work: Work, found: Found) -> Fields:
+    live = found.live.get(work.saga)
+    return of_saga(work.saga) if live is None else of_saga(live.state.saga, live.state.root, live.state.name)
 
 
 def _parent(command: CommandMessage, found: Found) -> Live:

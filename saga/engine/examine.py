@@ -114,7 +114,8 @@ async def _explained(store: Store, clock: Clock, kind: str, reason: Reason, *, a
     if wait is None:
         return []
     count = f"{row.name}, {'at least ' if at_least else ''}{reason.count}"
-    what = f"{count} waits: {wait.text}; the oldest is {row.saga}"
+    below = "" if row.parent is None else f", a sub-saga of {row.root}"
+    what = f"{count} waits: {wait.text}; the oldest is {row.saga}{below}"
     return [_saga(kind, row, wait, what)]
 
 

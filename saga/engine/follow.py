@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from saga.core import events
+from saga.core.about import Fields, of_saga
 from saga.engine.settings import FollowSettings
 from saga.ports import Clock, Feed, HistoryRow, Page
 
@@ -63,8 +64,12 @@ class Follower:
         self, name: str, sink: Sink, feed: Feed, clock: Clock, settings: FollowSettings, *, owner: str
     ) -> None:
         self.name = name
+        self.interval_seconds = settings.interval_seconds
+        """Between two looks when there was nothing more."""
         self.delivered_at: datetime | None = None
         """Of the newest commit that this process delivered."""
+        self.behind_since: datetime | None = None
+        """Of a commit that is not delivered yet, as far as this process knows; None when there is none."""
         self._sink = sink
         self._feed = feed
         self._clock = clock
@@ -93,14 +98,17 @@ class Follower:
     async def _step(self) -> Progress:
         position = await self._cursor()
         if position is None:
+            self.behind_since = None
             return Progress.ELSEWHERE
         page = await self._feed.read_after(position, self._settings.batch_max)
         if page.restarted:
             log.warning("everything is delivered again", extra={"follower": self.name, "reason": page.restarted})
         commits = await self._readable(page)
         if commits:
+            self.behind_since = commits[0].at
             await self._sink.deliver(commits)
             self.delivered_at = commits[-1].at
+        self.behind_since = self.delivered_at if page.more else None
         if page.position != position and not await self._save(page.position):
             return Progress.ELSEWHERE
         return Progress.MORE if page.more else Progress.IDLE
@@ -134,9 +142,17 @@ class Follower:
             await self.release()
             raise UnreadableCommitError(f"commit {unreadable[0].version} of {unreadable[0].saga} cannot be decoded")
         for row in unreadable:
-            place = {"follower": self.name, "saga": row.saga, "version": row.version}
+            place = of_saga(row.saga) | {"follower": self.name, "version": row.version}
             log.error("a commit cannot be decoded and is passed over", extra=place)
         return commits
+
+
+def about(recorded: Sequence[Recorded]) -> Fields:
+    """What a log line says of the saga whose commits these are."""
+    first = next(iter(recorded[0].events), None)
+    if isinstance(first, events.SagaStarted):
+        return of_saga(first.saga, first.root, first.name)
+    return of_saga(recorded[0].saga)
 
 
 def _decoded(rows: Sequence[HistoryRow]) -> tuple[list[Recorded], list[HistoryRow]]:

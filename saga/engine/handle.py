@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from saga.core.about import Fields, of_saga
 from saga.core.errors import SchemaMismatch, Unavailable
 from saga.core.events import AnyEvent
 from saga.core.messages import CommandMessage, ReplyMessage, ResultMessage, StartMessage, ToSaga
@@ -21,6 +22,7 @@ from saga.engine.cache import Found, Live, SagaCache
 from saga.engine.commit import Outcome, commit_all
 from saga.engine.dispatch import Dispatch, Dispatches, dispatch_of
 from saga.engine.draft import Desk, Draft, Move, open_count
+from saga.engine.measures import Facts
 from saga.engine.receive import ENGINE_DEFECT, Work, park
 from saga.engine.start import Opening
 from saga.engine.time import StoreClock
@@ -48,6 +50,8 @@ class Hop(msgspec.Struct):
     """Commands of parents that cannot be carried out now; acknowledged when their answer is on the broker."""
     opened: int = 0
     """Commands that began to wait for an answer in this commit, less those that no longer do."""
+    facts: Facts = msgspec.field(default_factory=Facts)
+    """To be counted."""
 
 
 class Handler:
@@ -71,11 +75,7 @@ class Handler:
         draft = await self._desk.draft(works, found)
         hop = Hop(again=draft.later, early=draft.early, dispatches=draft.resends, turned_away=draft.turned_away)
         await self._commit(draft, hop)
-        for work, live in draft.settled:
-            _finish(work, live, live, hop)
-        for work, refusal in draft.refused:
-            hop.answers.append(refusal)
-            hop.done += [work.delivery] if work.delivery is not None else []
+        _unchanged(draft, hop)
         await self._rearm(draft)
         return hop
 
@@ -117,6 +117,7 @@ class Handler:
         outcome = await commit_all(self._records, batch)
         if outcome.now is not None:
             self._clock.learn(outcome.now, asked)
+        hop.facts.committed(draft, outcome, asked, self._clock.asked())
         hop.done += [work.delivery for work in draft.parked if work.delivery is not None]
         hop.answers += [work.refusal for work in draft.parked if work.refusal is not None]
         for saga, move in draft.moves.items():
@@ -124,7 +125,7 @@ class Handler:
                 self._won(move, hop)
             else:
                 self._cache.forget(saga)
-                self._lost(move.work, saga, outcome, hop)
+                self._lost(move.work, move.before.state, outcome, hop)
         await self._opened(draft, outcome, hop)
 
     def _won(self, move: Move, hop: Hop) -> None:
@@ -140,15 +141,16 @@ class Handler:
             hop.answers.append(ended(state))
         _finish(move.work, before, live, hop)
 
-    def _lost(self, work: Work, saga: str, outcome: Outcome, hop: Hop) -> None:
+    def _lost(self, work: Work, state: SagaState, outcome: Outcome, hop: Hop) -> None:
         """Again, unless the store will never take what it leads to: then its message is kept and the saga stays."""
-        refused = outcome.refused.get(saga)
+        refused = outcome.refused.get(state.saga)
         if refused is None:
             hop.again.append(work)
             return
-        log.error("the store refuses what a saga came to; it stays as it is", extra={"saga": saga, "reason": refused})
+        log.error("the store refuses what a saga came to; it stays as it is", extra=_about(state) | {"text": refused})
         if work.delivery is not None:
-            hop.again.append(park(work.delivery, ENGINE_DEFECT, f"the store refuses what it leads to: {refused}"))
+            detail = f"the store refuses what it leads to: {refused}"
+            hop.again.append(park(work.delivery, ENGINE_DEFECT, detail, work.asks))
 
     async def _opened(self, draft: Draft, outcome: Outcome, hop: Hop) -> None:
         lost: list[Opening] = []
@@ -156,7 +158,7 @@ class Handler:
             if opening.new.saga in outcome.won:
                 self._started(opening, hop)
             elif opening.new.saga in outcome.refused:
-                self._lost(opening.work, opening.new.saga, outcome, hop)
+                self._lost(opening.work, opening.live.state, outcome, hop)
             else:
                 lost.append(opening)
         if not lost:
@@ -227,7 +229,21 @@ def _read_for(works: Sequence[Work]) -> Iterator[str]:
 
 def _warn(before: SagaState | None, after: SagaState, recorded: Sequence[AnyEvent]) -> None:
     for text in warnings(before, after, recorded):
-        log.warning("a saga nears a limit", extra={"saga": after.saga, "limit": text})
+        log.warning("a saga nears a limit", extra=_about(after) | {"limit": text})
+
+
+def _about(state: SagaState) -> Fields:
+    return of_saga(state.saga, state.root, state.name)
+
+
+def _unchanged(draft: Draft, hop: Hop) -> None:
+    """What led to no event, and what was refused."""
+    for work, live in draft.settled:
+        _finish(work, live, live, hop)
+    for work, refusal in draft.refused:
+        hop.answers.append(refusal)
+        hop.done += [work.delivery] if work.delivery is not None else []
+    hop.facts.told(draft)
 
 
 def _finish(work: Work, before: Live, after: Live, hop: Hop) -> None:
@@ -239,16 +255,18 @@ def _finish(work: Work, before: Live, after: Live, hop: Hop) -> None:
 
 
 def _existed(opening: Opening, asks: StartMessage, existing: Known, over: Live | None, hop: Hop) -> None:
-    delivery = opening.work.delivery
+    delivery, code = opening.work.delivery, ""
     if existing.input_hash != opening.new.input_hash:
         refusal = key_reused(asks, opening.new.start_key, existing)
         if not asks.reply_to and delivery is not None:
             hop.again.append(park(delivery, Poison.KEY_REUSED, refusal.reason))  # nobody hears it: keep it
             return
         hop.answers.append(refusal)
+        code = refusal.code
     elif asks.reply_to:
         hop.answers.append(accepted(asks.reply_to, asks.message_id, existing.saga, existing=True))
         if over is not None and over.state.terminal:
             hop.answers.append(ended(over.state, asks.reply_to, asks.message_id))
+    hop.facts.existed(code)
     if delivery is not None:
         hop.done.append(delivery)

@@ -16,7 +16,7 @@ from saga.core.evolve import evolve_commit, fold
 from saga.core.lifecycle import LifecycleEvent, lifecycle
 from saga.core.state import SagaState
 from saga.engine.catalog import Catalog
-from saga.engine.follow import Recorded
+from saga.engine.follow import Recorded, about
 from saga.ports import Bus, Journal, Tail
 from saga.wire import lifecycle_to_wire
 
@@ -74,7 +74,7 @@ class LifecycleSink:
             except (Unavailable, SchemaMismatch):
                 raise
             except Exception:  # one bad history must not stop the others
-                log.exception("a saga's lifecycle events cannot be told", extra={"saga": saga})
+                log.exception("a saga's lifecycle events cannot be told", extra=about(recorded))
         return found
 
     def _lacks(self, saga: str, version: int) -> bool:

@@ -13,10 +13,11 @@ from saga.core.pending import ApprovalDetail, pending
 from saga.core.state import Execution, SagaState
 from saga.engine.cache import Live, SagaCache
 from saga.engine.catalog import Catalog
-from saga.ports import Clock, ParkedFilter, SagaFilter, Store
+from saga.ports import Clock, ParkedFilter, SagaFilter, SagaRow, Store
 
 PARKED_LOOKED_AT_MAX = 100
 CHILDREN_SHOWN_MAX = 500
+ENDED = frozenset({"completed", "compensated", "abandoned"})
 
 
 class ExecutionDetail(msgspec.Struct, frozen=True):
@@ -73,6 +74,8 @@ class ChildDetail(msgspec.Struct, frozen=True):
     definition_version: int
     status: str
     waits_for: str
+    parked: tuple[str, ...] = ()
+    """Its steps that stand in front of an operator."""
 
 
 class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +156,21 @@ async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
     )
 
 
+async def needed_below(store: Store, clock: Clock, row: SagaRow) -> str:
+    """What below a listed root stands in front of a person, by the steps that lead there; nothing when nothing does.
+
+    Raises Unavailable.
+    """
+    if row.parent is not None or row.status in ENDED:
+        return ""
+    first = SagaFilter(root=row.saga, oldest_first=True, limit=1)
+    found = await store.sagas(msgspec.structs.replace(first, statuses=("parked",)))
+    found = found or await store.sagas(msgspec.structs.replace(first, wait_kind="approval"))
+    detail = await describe(store, clock, row.saga) if found else None
+    child = next((child for child in detail.children if child.saga == found[0].saga), None) if detail else None
+    return "" if child is None else f"{child.place} {child.status}: {child.waits_for}"
+
+
 async def _parked(store: Store, saga: str) -> tuple[ParkedNote, ...]:
     rows = await store.parked(ParkedFilter(settled=False), limit=PARKED_LOOKED_AT_MAX)
     about = {(row.message.reason, row.message.detail): row.id for row in rows if row.message.correlation_id == saga}
@@ -176,7 +194,15 @@ async def _below(store: Store, cache: SagaCache, live: Live) -> list[tuple[tuple
 
 def _child(place: tuple[str, ...], child: Live) -> ChildDetail:
     state, shown = child.state, view(child.plan, child.state)
-    return ChildDetail("/".join(place), state.saga, state.name, state.definition_version, shown.status, shown.wait_text)
+    return ChildDetail(
+        "/".join(place),
+        state.saga,
+        state.name,
+        state.definition_version,
+        shown.status,
+        shown.wait_text,
+        tuple(state.parked),
+    )
 
 
 def _step(state: SagaState, path: str) -> StepDetail:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from saga.core.about import Fields, of_command, of_reply, of_saga
 from saga.core.errors import ProtocolViolation
 from saga.core.inputs import Delivered, Undelivered
 from saga.core.messages import CommandMessage, ReplyMessage, ResultKind, ResultMessage, StartMessage, ToSaga
@@ -40,6 +41,8 @@ class Work(msgspec.Struct, frozen=True, eq=False):
     """With a ParkedMessage: what the caller is told."""
     hold_until: datetime | None = None
     """Of a signal that came before its saga: when it is given up. Set when it is held first."""
+    due_at: datetime | None = None
+    """Of a look at the clock: when the alarm was set to ring."""
 
 
 _DECODERS: dict[str, Callable[[Delivery], StartMessage | CommandMessage | ReplyMessage | ToSaga | ParkedMessage]] = {
@@ -64,10 +67,23 @@ def work_of(delivery: Delivery) -> Work:
     return Work(message, saga, delivery)
 
 
-def park(delivery: Delivery, code: str, detail: str) -> Work:
-    """Keep a message that cannot be used, and tell a caller who can be told."""
-    log.warning("message parked", extra={"queue": delivery.queue, "code": code, "detail": detail})
+def park(delivery: Delivery, code: str, detail: str, asks: object = None) -> Work:
+    """Keep a message that cannot be used, and tell a caller who can be told. `asks` is what could be read of it."""
+    about = _about(asks) | {"queue": delivery.queue, "code": code, "text": detail}
+    log.warning("message parked", extra=about)
     return Work(parked_from_delivery(delivery, code, detail), "", delivery, _refusal(delivery, code, detail))
+
+
+def _about(asks: object) -> Fields:
+    match asks:
+        case ReplyMessage():
+            return of_reply(asks)
+        case CommandMessage():
+            return of_command(asks)
+        case ToSaga(saga=str() as saga):
+            return of_saga(saga)
+        case _:
+            return {}
 
 
 def _refusal(delivery: Delivery, code: str, detail: str) -> ResultMessage | None:

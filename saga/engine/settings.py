@@ -69,3 +69,7 @@ class FollowSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a commit that cannot be decoded is left to a process of a later release."""
     cache_sagas_max: int = 10_000
     """Open sagas kept in memory; others are read again when they move."""
+
+
+TRACING = FollowSettings(batch_max=500, interval_seconds=1.0)
+"""Nobody waits for a span as for a lifecycle event: fewer and longer pages, which cost the store less."""

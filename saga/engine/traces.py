@@ -4,6 +4,7 @@ It may be killed between two exports: what it knows of a saga is read again from
 twice carries the same ids. A backend that is away raises Unavailable, the cursor stays, and the history is the buffer.
 """
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,13 @@ from saga.core.spans import Span
 from saga.core.spans.ledger import Trace
 from saga.core.spans.tracing import rebuild, trace_commit
 from saga.engine.catalog import Catalog
-from saga.engine.follow import Recorded
+from saga.engine.follow import Recorded, about
 from saga.ports import Journal, Tail, TraceBackend
 
 log = logging.getLogger("saga.engine")
+
+TURN_COMMITS = 50
+"""Told without a break: some milliseconds, in which the process does nothing else."""
 
 
 class Book(msgspec.Struct, frozen=True):
@@ -69,13 +73,18 @@ class TraceSink:
     async def _tell_all(self, by_saga: Mapping[str, Sequence[Recorded]]) -> list[Told]:
         tails = await self._journal.load({s: 0 for s, recorded in by_saga.items() if self._lacks(s, recorded[0])})
         told: list[Told] = []
+        commits_count = 0
         for saga, recorded in by_saga.items():
+            commits_count += len(recorded)
+            if commits_count >= TURN_COMMITS:
+                commits_count = 0
+                await asyncio.sleep(0)
             try:
                 told.append(await self._tell(recorded, tails.get(saga)))
             except Unavailable:
                 raise
             except Exception:  # one bad history must not stop the others
-                log.exception("a saga cannot be traced", extra={"saga": saga})
+                log.exception("a saga cannot be traced", extra=about(recorded))
         return told
 
     def _lacks(self, saga: str, first: Recorded) -> bool:

@@ -3,6 +3,7 @@
 from saga.participant.answering import answer_command
 from saga.participant.declaration import Participant, participant_of
 from saga.participant.job import Serving
+from saga.participant.located import SagaFields
 from saga.participant.loop import run
 from saga.participant.serve import Answered, Published, answer_delivery, publish_answers, purge, serve_batch
 
@@ -10,6 +11,7 @@ __all__ = [
     "Answered",
     "Participant",
     "Published",
+    "SagaFields",
     "Serving",
     "answer_command",
     "answer_delivery",

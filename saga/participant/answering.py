@@ -7,6 +7,7 @@ import msgspec
 
 from saga.contract import Effect
 from saga.core.messages import CommandMessage, Outcome, RefusedCode, ReplyEffect, ReplyMessage
+from saga.core.spans.data import word
 from saga.participant.handling import Claimed, Doubt, admit, answer_read_only
 from saga.participant.job import Job, Serving
 from saga.participant.leased import run_claimed, settle_doubt
@@ -26,9 +27,9 @@ async def answer_command(serving: Serving, command: CommandMessage) -> ReplyMess
     with serving.around(command) as answered:
         result = await _answer(serving, command)
         answered(result.outcome, result.code)
-    if result.outcome is Outcome.REFUSED:
-        about = {"command": command.type_name, "saga": command.saga, "code": result.code, "reason": result.message}
-        log.warning("participant.refused", extra=about)
+        if result.outcome is Outcome.REFUSED:
+            about = {"command": command.type_name, "code": word(result.code), "text": result.message}
+            log.warning("a command is refused", extra=about)
     return addressed_reply(command, result, timedelta(seconds=serving.clock.monotonic() - began))
 
 

@@ -90,7 +90,7 @@ async def admit(job: Job) -> Answer | Claimed | Doubt:
     except Exception as error:
         if not job.ran:
             raise StoreAway(f"the inbox of {job.serving.participant.service}: {error}") from error
-        log.exception("participant.commit_failed", extra={"key": job.command.key})
+        log.exception("an answer could not be remembered", extra={"key": job.command.key})
         return retry("database-error", f"{type(error).__name__}: {error}")
 
 

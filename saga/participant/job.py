@@ -7,8 +7,12 @@ from datetime import datetime, timedelta
 from saga.contract import Context, Effect, Handler
 from saga.core.errors import SagaError
 from saga.core.messages import CommandMessage, Outcome
+from saga.core.metrics.catalogue import RUNNING
+from saga.core.metrics.tally import NONE, Tallies
 from saga.participant.declaration import Participant
 from saga.participant.inbox import Claim, Settlement
+from saga.participant.located import handling
+from saga.participant.measures import Counts
 from saga.participant.outcome import Answer
 from saga.participant.rules import RowStatus
 from saga.ports import Answered, Clock, Database, Tracing
@@ -31,12 +35,19 @@ class Serving:
         process: str,
         *,
         tracing: Tracing | None = None,
+        tallies: Tallies | None = None,
     ) -> None:
-        """`process` tells people whose rows are in progress. Raises NoDatabase."""
+        """`process` tells people whose rows are in progress. It counts into `tallies`, if there are any.
+
+        Raises NoDatabase.
+        """
         self.participant = participant
         self.clock = clock
         self.process = process
         self.running: dict[str, Context] = {}
+        self.counts = Counts(participant, tallies)
+        if tallies is not None:
+            tallies.show(RUNNING, lambda: {NONE: float(len(self.running))})
         self._tracing = tracing
         self._database = participant.database or database
         if self._database is None and participant.needs_database():
@@ -54,12 +65,14 @@ class Serving:
     @contextmanager
     def around(self, command: CommandMessage) -> Iterator[Answered]:
         """What is put around the handling of one command; to be told the answer at its end."""
-        if self._tracing is None:
-            with self.participant.around(command):
-                yield _nobody_listens
-            return
-        with self._tracing.processing(command, self.participant.queue) as answered, self.participant.around(command):
-            yield answered
+        with handling(command, self._tracing):
+            if self._tracing is None:
+                with self.participant.around(command):
+                    yield _nobody_listens
+                return
+            queue = self.participant.queue
+            with self._tracing.processing(command, queue) as answered, self.participant.around(command):
+                yield answered
 
     def has_database(self) -> bool:
         """Whether there is one."""

@@ -75,7 +75,7 @@ async def _write_down(job: Job, row: InboxRow, settlement: inbox.Settlement) -> 
         async with job.serving.database.begin() as tx:
             written = await inbox.settle(tx, row.key, job.owner, settlement)
     except Exception as error:
-        log.exception("participant.commit_failed", extra={"key": row.key})
+        log.exception("an answer could not be remembered", extra={"key": row.key})
         return retry("database-error", f"{type(error).__name__}: {error}")
     return None if written else BUSY_ANSWER
 
@@ -105,9 +105,9 @@ async def _settle(job: Job, claimed: Claimed, answer: Answer) -> Answer:
                 return answer
             looked = await inbox.look(tx, job.serving.database.dialect, job.command.key)
     except Exception as error:
-        log.exception("participant.commit_failed", extra={"key": job.command.key})
+        log.exception("an answer could not be remembered", extra={"key": job.command.key})
         return retry("database-error", f"{type(error).__name__}: {error}")
-    log.warning("participant.lease_lost", extra={"key": job.command.key})
+    log.warning("a lease was lost", extra={"key": job.command.key})
     return _after_loss(looked.row, answer)
 
 
@@ -152,4 +152,4 @@ async def _extend(job: Job, keys: list[str], by: timedelta) -> None:
             for key in keys:
                 await inbox.renew(tx, key, Claim(job.owner, job.now() + by))
     except Exception:
-        log.warning("participant.lease_not_moved", extra={"keys": keys}, exc_info=True)
+        log.warning("a lease was not moved", extra={"keys": keys}, exc_info=True)

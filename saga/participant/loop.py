@@ -85,7 +85,7 @@ class _Desk:
         if self._working:
             _, late = await asyncio.wait(self._working, timeout=limit.total_seconds())
             if late:
-                log.warning("participant.drain_cut", extra={"count": len(late)})
+                log.warning("drained only in part; handlers were cut", extra={"count": len(late)})
                 await _cancelled(*late)
         self._draining = True
         self._news.set()
@@ -115,7 +115,7 @@ class _Desk:
         if self._pause is None:
             self._pause_seconds = min(max(self._pause_seconds * 2, PAUSE_FIRST_SECONDS), PAUSE_MAX_SECONDS)
             about = {"service": self._serving.participant.service, "reason": reason, "seconds": self._pause_seconds}
-            log.warning("participant.waits", extra=about)
+            log.warning("takes nothing for a while", extra=about)
             self._pause = asyncio.ensure_future(self._serving.clock.sleep(self._pause_seconds))
             self._pause.add_done_callback(self._pause_ended)
         await asyncio.wait([self._pause])
@@ -134,7 +134,7 @@ async def _subscribed(serving: Serving, bus: Bus, stop: asyncio.Event) -> Subscr
             return await bus.consume(serving.participant.queue, prefetch)
         except Unavailable as away:
             about = {"queue": serving.participant.queue, "code": away.code, "reason": str(away)}
-            log.warning("participant.cannot_consume", extra=about)
+            log.warning("cannot read", extra=about)
         await _until(stop, serving.clock.sleep(pause_seconds))
         pause_seconds = min(pause_seconds * 2, PAUSE_MAX_SECONDS)
     return None
@@ -146,7 +146,7 @@ async def _purge_now_and_then(serving: Serving) -> None:
             while await purge(serving) >= PURGE_ROWS_MAX:
                 pass
         except Exception:
-            log.warning("participant.purge_failed", exc_info=True)
+            log.warning("old rows were not forgotten", exc_info=True)
         await serving.clock.sleep(PURGE_EVERY.total_seconds())
 
 

@@ -11,6 +11,7 @@ import msgspec
 from saga.contract import NAME_CHARACTERS_MAX, Context, Contract, Failure, Handler, InDoubt, RetryLater
 from saga.core.errors import ProtocolViolation, Unavailable
 from saga.core.messages import BUSY, Outcome, RefusedCode, ReplyEffect
+from saga.core.spans.data import word
 from saga.participant.rules import InboxRow, RowStatus
 from saga.wire import Poison, check_json, cut_text
 
@@ -76,7 +77,7 @@ def read_command(handler: Handler, body: bytes) -> Any | Answer:
     except msgspec.MsgspecError as error:
         return refused(RefusedCode.INVALID_PAYLOAD, f"{handler.contract.type_name}: {error}")
     except Exception as error:
-        log.exception("participant.check_failed", extra={"command": handler.contract.type_name})
+        log.exception("a check failed", extra={"command": handler.contract.type_name})
         return retry("handler-error", _told(error))
     if objection is not None:
         return refused(RefusedCode.INVALID_PAYLOAD, objection)
@@ -89,8 +90,8 @@ async def run_handler(handler: Handler, value: Any, context: Context, limit: tim
         "handler-error", f"the handler of {handler.contract.type_name} returned None instead of its reply"
     )
     if answer.outcome is Outcome.RETRY:
-        about = {"command": handler.contract.type_name, "saga": context.saga, "code": answer.code}
-        log.warning("participant.retry", extra={**about, "reason": answer.message})
+        about = {"command": handler.contract.type_name, "code": word(answer.code), "text": answer.message}
+        log.warning("a command is to be tried again", extra=about)
     return answer
 
 
@@ -106,7 +107,7 @@ async def _guarded(
     handler: Handler, call: Callable[[], Awaitable[Any]], context: Context, limit: timedelta
 ) -> Answer | None:
     """Every way a function of the user can end, as an answer; None as None."""
-    about = {"command": handler.contract.type_name, "key": context.key, "saga": context.saga}
+    about = {"command": handler.contract.type_name, "key": context.key}
     try:
         async with asyncio.timeout(limit.total_seconds()):
             value = await call()
@@ -118,10 +119,10 @@ async def _guarded(
     except Unavailable as away:
         return retry("unavailable", str(away))
     except TimeoutError as error:
-        log.warning("participant.handler_timeout", extra=about)
+        log.warning("a handler took too long", extra=about)
         return retry("handler-timeout", f"no answer within {limit}" if not str(error) else str(error))
     except Exception as error:
-        log.exception("participant.handler_failed", extra=about)
+        log.exception("a handler failed", extra=about)
         return retry("handler-error", _told(error))
 
 

@@ -45,21 +45,29 @@ async def answer_delivery(serving: Serving, delivery: Delivery) -> Answered:
     try:
         command = command_envelope(delivery)
     except ProtocolViolation as violation:
-        return _parked(serving, delivery, violation)
+        serving.counts.unreadable(violation.code)
+        return _parked(delivery, violation)
     try:
         check_json(delivery.body)
     except ProtocolViolation as violation:
-        parked = _parked(serving, delivery, violation)
+        serving.counts.unreadable(violation.code)
+        parked = _parked(delivery, violation)
         return Answered(delivery, (*parked.messages, reply_to_wire(unreadable(command, str(violation)))))
     try:
-        return Answered(delivery, (reply_to_wire(await answer_command(serving, command)),))
+        reply = await answer_command(serving, command)
+        serving.counts.answered(command.type_name, reply)
+        return Answered(delivery, (reply_to_wire(reply),))
     except Unavailable as away:
+        serving.counts.given_back()
         return Answered(delivery, (), str(away))
 
 
 async def answer_group(serving: Serving, deliveries: Sequence[Delivery]) -> list[Answered]:
     """Answer deliveries that `may_share` a transaction; those that cannot after all, each in its own."""
     replies = await answer_together(serving, deliveries) if len(deliveries) > 1 else {}
+    for delivery in deliveries:
+        if (reply := replies.get(delivery.token)) is not None:
+            serving.counts.answered(delivery.routing_key, reply)
     alone = [delivery for delivery in deliveries if delivery.token not in replies]
     answered = [
         Answered(delivery, (reply_to_wire(replies[delivery.token]),))
@@ -126,7 +134,7 @@ async def purge(serving: Serving, limit: int = PURGE_ROWS_MAX) -> int:
         return await inbox.purge(tx, database.dialect, limit)
 
 
-def _parked(serving: Serving, delivery: Delivery, violation: ProtocolViolation) -> Answered:
-    about = {"service": serving.participant.service, "reason": str(violation), "message_id": delivery.message_id}
-    log.warning("participant.unreadable", extra=about)
+def _parked(delivery: Delivery, violation: ProtocolViolation) -> Answered:
+    about = {"queue": delivery.queue, "code": violation.code, "text": violation.detail}
+    log.warning("message parked", extra=about)
     return Answered(delivery, (park_to_wire(delivery, violation.code, violation.detail),))

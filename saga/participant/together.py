@@ -53,7 +53,8 @@ async def answer_together(serving: Serving, deliveries: Sequence[Delivery]) -> d
         except _Apart:
             return {}
         except Exception as error:  # noqa: BLE001 - whoever is answered alone meets it again, and is told
-            log.info("participant.apart", extra={"count": len(jobs), "reason": f"{type(error).__name__}: {error}"})
+            about = {"count": len(jobs), "error_type": type(error).__name__, "text": str(error)}
+            log.info("commands that shared a transaction are answered one by one", extra=about)
             return {}
 
 

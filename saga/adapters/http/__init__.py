@@ -1,4 +1,4 @@
-"""Readiness over HTTP, for whoever starts and watches processes."""
+"""Readiness and metrics over HTTP, for whoever starts and watches processes."""
 
 import json
 import threading
@@ -7,14 +7,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Snapshot = Callable[[], tuple[bool, dict[str, object]]]
 """Whether the process is ready, and what to say about it. Called from another thread: it must only read."""
+Page = Callable[[str], tuple[str, bytes]]
+"""Content type and body of the metrics, for an `Accept` header. Called from another thread."""
+JSON = "application/json"
 
 
 class HealthServer:
-    """Answers `/healthz` (the process runs) and `/readyz` (it can work; 503 with what is missing)."""
+    """Answers `/healthz` (the process runs), `/readyz` (it can work; 503 with what is missing) and `/metrics`."""
 
-    def __init__(self, address: str, snapshot: Snapshot) -> None:
+    def __init__(self, address: str, snapshot: Snapshot, metrics: Page | None = None) -> None:
         host, _, port = address.rpartition(":")
-        self._server = ThreadingHTTPServer((host or "127.0.0.1", int(port)), _handler(snapshot))
+        self._server = ThreadingHTTPServer((host or "127.0.0.1", int(port)), _handler(snapshot, metrics))
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     @property
@@ -32,7 +35,7 @@ class HealthServer:
         self._server.server_close()
 
 
-def _handler(snapshot: Snapshot) -> type[BaseHTTPRequestHandler]:
+def _handler(snapshot: Snapshot, metrics: Page | None) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 5
 
@@ -42,13 +45,17 @@ def _handler(snapshot: Snapshot) -> type[BaseHTTPRequestHandler]:
             elif self.path == "/readyz":
                 ready, report = snapshot()
                 self._answer(200 if ready else 503, report)
+            elif self.path.partition("?")[0] == "/metrics" and metrics is not None:
+                self._send(200, *metrics(self.headers.get("Accept", "")))
             else:
-                self._answer(404, {"error": "there is only /healthz and /readyz"})
+                self._answer(404, {"error": "there is only /healthz, /readyz and, if turned on, /metrics"})
 
         def _answer(self, status: int, report: dict[str, object]) -> None:
-            body = json.dumps(report).encode()
+            self._send(status, JSON, json.dumps(report).encode())
+
+        def _send(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

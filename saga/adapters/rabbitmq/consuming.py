@@ -12,7 +12,7 @@ from saga.adapters.rabbitmq.link import RPC_SECONDS, Link, close_quietly
 from saga.adapters.rabbitmq.watching import watch
 from saga.ports import Delivery, Unavailable
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("saga.rabbitmq")
 
 RESTORE_SECONDS = (0.3, 0.5, 0.7, 1.0)
 """Pauses before the attempts to consume again; the last one repeats."""

@@ -17,7 +17,7 @@ from saga.adapters.rabbitmq.transport import Loss, Tap
 from saga.core.limits import BODY_BYTES_MAX
 from saga.ports import Delivery
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("saga.rabbitmq")
 
 _UNREADABLE = Properties(headers={}, defects=("the message cannot be read",))
 

@@ -14,7 +14,7 @@ from saga.adapters.rabbitmq.quiet import quieten_client_logs
 from saga.adapters.rabbitmq.transport import Tap, TapFactory
 from saga.ports import Unavailable
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("saga.rabbitmq")
 
 HEARTBEAT_SECONDS = 15
 SILENCE_SECONDS_MAX = 2.0 * HEARTBEAT_SECONDS

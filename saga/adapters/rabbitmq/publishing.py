@@ -9,7 +9,7 @@ from saga.adapters.rabbitmq.link import CLOSE_SECONDS, Link
 from saga.core.limits import unsendable
 from saga.ports import Outgoing, Sent, Unavailable
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("saga.rabbitmq")
 
 WRITE_BYTES = 128 * 1024
 UNCONFIRMED_MAX = 1_000

@@ -16,7 +16,7 @@ from yarl import URL
 
 from saga.adapters.rabbitmq import frames
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("saga.rabbitmq")
 
 FORWARD_HEARTBEAT_SECONDS = 1.0
 _HEAD_BYTES = frames.FRAME_HEAD.size

@@ -8,7 +8,7 @@ from saga.adapters.rabbitmq.inflow import Inflow
 from saga.adapters.rabbitmq.link import RPC_SECONDS, Link, close_quietly
 from saga.ports import MissingQueue, Unavailable
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("saga.rabbitmq")
 
 PROBE_SECONDS = 15.0
 PROBE_GRACE_SECONDS = 2.0

@@ -14,6 +14,8 @@ from saga.core.spans import Span
 
 SPANS_MAX: Final = 2_000
 """Of one request: about 1 MB. Collectors take 20 MB by default, some vendors 4."""
+RETRY_AFTER_SECONDS_MAX: Final = 60
+"""A backend that asks for more is asked again then."""
 EMPTY_ANSWER_BYTES_MAX: Final = 2
 """A longer answer to a request that was taken says what of it was not."""
 
@@ -23,8 +25,9 @@ log = logging.getLogger("saga.telemetry")
 class OtlpBackend:
     """Sends spans to `http(s)://host:port[/path]`. Keeps nothing: what could not be sent is the caller's to send again.
 
-    A backend that is away, slow, full, or does not let us in is Unavailable: it may take the same spans later. Spans
-    it calls malformed are dropped with an error in the log, or they would be sent for ever.
+    A backend that is away, slow, full, or does not let us in is Unavailable: it may take the same spans later, and is
+    left alone for as long as its Retry-After says. Spans it calls malformed are dropped with an error in the log, or
+    they would be sent for ever.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str], *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -34,9 +37,12 @@ class OtlpBackend:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="otlp")
         self.rejected = 0
         """Spans the backend called malformed."""
+        self._not_before = 0.0
 
     async def export(self, spans: Sequence[Span]) -> None:
         """Send all of them, in requests of bounded size. Raises Unavailable: some may have arrived."""
+        if asyncio.get_running_loop().time() < self._not_before:
+            raise Unavailable(f"the tracing backend {self._connection.name} asks us to wait")
         for at in range(0, len(spans), SPANS_MAX):
             await self._send(spans[at : at + SPANS_MAX])
 
@@ -46,9 +52,12 @@ class OtlpBackend:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown(wait=False)
 
+    def _post(self, spans: Sequence[Span]) -> tuple[int, bytes]:
+        """On the thread: writing them takes as long as sending them, and the loop has other work."""
+        return self._connection.post(request(spans))
+
     async def _send(self, spans: Sequence[Span]) -> None:
-        body = request(spans)
-        posted = asyncio.get_running_loop().run_in_executor(self._thread, self._connection.post, body)
+        posted = asyncio.get_running_loop().run_in_executor(self._thread, self._post, spans)
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 status, answer = await posted
@@ -68,4 +77,6 @@ class OtlpBackend:
             self.rejected += len(spans)
             log.error("the backend calls spans malformed; they are dropped", extra={"spans": len(spans)})
             return
+        wait_seconds = min(self._connection.retry_after_seconds, RETRY_AFTER_SECONDS_MAX)
+        self._not_before = asyncio.get_running_loop().time() + wait_seconds
         raise Unavailable(f"the tracing backend {self._connection.name} answers {status}")

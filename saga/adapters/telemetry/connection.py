@@ -1,4 +1,4 @@
-"""One HTTP connection to a tracing backend: kept, opened again when it was closed, with a deadline for each step."""
+"""One HTTP connection to a telemetry backend: kept, opened again when it was closed, with a deadline for each step."""
 
 import contextlib
 import http.client
@@ -16,18 +16,26 @@ TIMEOUT_SECONDS: Final = 10.0
 class HttpConnection:
     """Posts OTLP to `http(s)://host:port[/path]`. For one thread at a time."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        """Raises ValueError for what is no http url."""
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        path: str = TRACES_PATH,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        """`path` is the signal's, behind what the url has. Raises ValueError for what is no http url."""
         address = urlsplit(url)
         if address.scheme not in {"http", "https"} or not address.hostname:
             raise ValueError("wanted http://host:port or https://host:port")
         self._place = address.hostname, address.port or (443 if address.scheme == "https" else 80)
         self._secure = address.scheme == "https"
-        path = address.path.rstrip("/")
-        self._path = path if path.endswith(TRACES_PATH) else path + TRACES_PATH
+        self._path = address.path.rstrip("/").removesuffix(TRACES_PATH) + path
         self._headers = {**headers, "Content-Type": "application/x-protobuf"}
         self._timeout_seconds = timeout_seconds
         self._connection: http.client.HTTPConnection | None = None
+        self.retry_after_seconds = 0
+        """What the last answer asks us to wait, 0 if it does not say so in seconds."""
 
     @property
     def name(self) -> str:
@@ -42,7 +50,7 @@ class HttpConnection:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if not reused or isinstance(error, TimeoutError):
-                raise Unavailable(f"the tracing backend {self.name}: {type(error).__name__}: {error}") from error
+                raise Unavailable(f"the telemetry backend {self.name}: {type(error).__name__}: {error}") from error
         return self.post(body)  # it had closed a connection that was idle
 
     def cut(self) -> None:
@@ -64,4 +72,6 @@ class HttpConnection:
             self._connection = kind(*self._place, timeout=self._timeout_seconds)
         self._connection.request("POST", self._path, body, self._headers)
         answer = self._connection.getresponse()
+        wish = answer.getheader("Retry-After", "")
+        self.retry_after_seconds = int(wish) if wish.isascii() and wish.isdigit() else 0
         return answer.status, answer.read()

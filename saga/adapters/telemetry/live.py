@@ -7,24 +7,31 @@ development: the strings stand here, and a test compares them with the package.
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import Token
 from functools import lru_cache
+from types import TracebackType
 from typing import Final
 from urllib.parse import urlsplit
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
 
-from saga.core.messages import CommandMessage, Outcome
+from saga.adapters.telemetry.span import CommandSpan, Fixed, KeepsCommandSpans
+from saga.core.messages import CommandMessage, Kind, Outcome
 from saga.core.spans.data import word
+from saga.core.spans.messaging import MESSAGING_SYSTEM, processed_from
 from saga.ports import Answered
 
 SCOPE: Final = "saga"
 PROCESS: Final = "process"
-EXCHANGE_COMMANDS: Final = "saga.commands"
-DESTINATIONS_MAX: Final = 1_024
+STEPS_MAX: Final = 1_024
+"""Of which what stays the same is kept at hand."""
+
+Step = tuple[str, str, str, str, Kind]
+"""Type of the command, queue, name of the saga, path, kind."""
 
 SYSTEM: Final = "messaging.system"
 OPERATION_NAME: Final = "messaging.operation.name"
@@ -55,34 +62,38 @@ class LiveTracing:
             self._server = {SERVER_ADDRESS: address.hostname, SERVER_PORT: address.port or 5672}
         self._provider = provider
         self._tracer = trace.get_tracer(SCOPE, tracer_provider=provider)
+        self._known: dict[Step, Fixed] = {}
+
+    def processing(self, command: CommandMessage, queue: str) -> AbstractContextManager[Answered]:
+        """See `saga.ports.Tracing`."""
+        provider = self._provider or trace.get_tracer_provider()
+        if isinstance(provider, trace.ProxyTracerProvider):
+            return _NOBODY  # no SDK in this process
+        parent = _remote(command.traceparent, command.tracestate)
+        if isinstance(provider, KeepsCommandSpans) and parent is not None:
+            if not parent.trace_flags.sampled:
+                return _Within(NonRecordingSpan(parent), _nobody_listens)
+            return _Within(
+                span := CommandSpan(command, self._fixed(command, queue), parent, provider.keep), span.answered
+            )
+        return self._by_sdk(command, queue, parent)
 
     @contextmanager
-    def processing(self, command: CommandMessage, queue: str) -> Iterator[Answered]:
-        """See `saga.ports.Tracing`."""
-        if self._provider is None and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-            yield _nobody_listens  # no SDK in this process
-            return
-        parent = _remote(command.traceparent, command.tracestate)
-        destination = _destination(command.type_name, queue)
+    def _by_sdk(self, command: CommandMessage, queue: str, parent: SpanContext | None) -> Iterator[Answered]:
+        """By a provider of somebody's own: its sampler, its processors, its exporter."""
+        name, fixed = _described((command.type_name, queue, command.saga_name, command.path, command.kind))
         span = self._tracer.start_span(
-            f"{PROCESS} {destination}",
+            name,
             context=Context() if parent is None else trace.set_span_in_context(NonRecordingSpan(parent), Context()),
             kind=SpanKind.CONSUMER,
             attributes={
-                SYSTEM: "rabbitmq",
-                OPERATION_NAME: PROCESS,
-                OPERATION_TYPE: PROCESS,
-                DESTINATION: destination,
-                ROUTING_KEY: command.type_name,
+                **fixed,
+                **self._server,
+                "saga.step.execution": command.execution,
+                "saga.step.attempt": command.attempt,
                 MESSAGE_ID: command.message_id,
                 CONVERSATION_ID: command.saga,
                 "saga.id": command.saga,
-                "saga.name": command.saga_name,
-                "saga.step.name": command.path,
-                "saga.step.kind": command.kind.value,
-                "saga.step.execution": command.execution,
-                "saga.step.attempt": command.attempt,
-                **self._server,
             },
             links=[] if parent is None else [Link(parent)],
         )
@@ -93,9 +104,50 @@ class LiveTracing:
         with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             yield answered
 
+    def current(self, command: CommandMessage) -> str:
+        """See `saga.ports.Tracing`."""
+        here = trace.get_current_span().get_span_context()
+        same = command.traceparent is None or f"{here.trace_id:032x}" == command.traceparent[3:35]
+        return f"{here.span_id:016x}" if here.is_valid and same else ""
+
+    def _fixed(self, command: CommandMessage, queue: str) -> Fixed:
+        step = command.type_name, queue, command.saga_name, command.path, command.kind
+        found = self._known.get(step)
+        if found is None:
+            if len(self._known) >= STEPS_MAX:
+                self._known.clear()
+            name, attributes = _described(step)
+            found = self._known[step] = Fixed(name, {**attributes, **self._server})
+        return found
+
+
+class _Within:
+    """A span that stands in the context, and ends, with what happens inside. Nothing of an error's text is kept."""
+
+    __slots__ = ("_answered", "_span", "_token")
+
+    def __init__(self, span: Span, answered: Answered) -> None:
+        self._span = span
+        self._answered = answered
+        self._token: Token[Context] | None = None
+
+    def __enter__(self) -> Answered:
+        self._token = context.attach(trace.set_span_in_context(self._span))
+        return self._answered
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        assert self._token is not None
+        context.detach(self._token)
+        self._span.end()
+
 
 def _nobody_listens(_outcome: Outcome, _code: str) -> None:
-    """Without an SDK."""
+    """Without an SDK, and of a saga that is not traced."""
+
+
+_NOBODY: Final = nullcontext(_nobody_listens)
 
 
 def _answered(span: Span, outcome: Outcome, code: str) -> None:
@@ -105,9 +157,21 @@ def _answered(span: Span, outcome: Outcome, code: str) -> None:
         span.set_status(Status(StatusCode.ERROR))
 
 
-@lru_cache(maxsize=DESTINATIONS_MAX)
-def _destination(routing_key: str, queue: str) -> str:
-    return f"{EXCHANGE_COMMANDS}:{routing_key}:{queue}"
+@lru_cache(maxsize=STEPS_MAX)
+def _described(step: Step) -> tuple[str, dict[str, str | int]]:
+    """Name and attributes that all commands of a step have."""
+    type_name, queue, saga_name, path, kind = step
+    destination = processed_from(type_name, queue)
+    return f"{PROCESS} {destination}", {
+        SYSTEM: MESSAGING_SYSTEM,
+        OPERATION_NAME: PROCESS,
+        OPERATION_TYPE: PROCESS,
+        DESTINATION: destination,
+        ROUTING_KEY: type_name,
+        "saga.name": saga_name,
+        "saga.step.name": path,
+        "saga.step.kind": kind.value,
+    }
 
 
 def _remote(traceparent: str | None, tracestate: str | None) -> SpanContext | None:

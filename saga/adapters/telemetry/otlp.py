@@ -61,6 +61,19 @@ def attribute(number: int, key: str, value: str | int | bool) -> bytes:  # noqa:
     return field(number, key_value(key, value))
 
 
+def identifier(number: int, key: str, value: str) -> bytes:
+    """One attribute whose value is hardly ever the same twice: not worth remembering."""
+    data = value.encode(errors="replace")
+    return _before_text(number, key, len(data)) + data
+
+
+@lru_cache(maxsize=_CACHED_MAX)
+def _before_text(number: int, key: str, size_bytes: int) -> bytes:
+    """An attribute up to the text it ends with."""
+    whole = field(number, key_value(key, "x" * size_bytes))
+    return whole[: len(whole) - size_bytes]
+
+
 def attributes(number: int, given: Attributes) -> bytes:
     """Several, of any kind."""
     return b"".join(

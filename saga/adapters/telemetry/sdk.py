@@ -5,22 +5,31 @@ the generated classes take.
 """
 
 import logging
+import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind
 
 from saga.adapters.telemetry import otlp
 from saga.adapters.telemetry.connection import HttpConnection
+from saga.adapters.telemetry.live import SCOPE
+from saga.adapters.telemetry.span import CommandSpan, KeepsCommandSpans
 from saga.core.errors import Unavailable
 
 UNSENT_BYTES_MAX: Final = 4 * 1024 * 1024
 """What is kept while the backend is away; the oldest is dropped first."""
+WAITING_SPANS_MAX: Final = 8_192
+"""Ended spans that wait for the thread that sends them; further ones are dropped."""
+BATCH_SPANS_MAX: Final = 512
+"""Of one request: encoded in less time than a thread may keep others from running."""
+INTERVAL_SECONDS: Final = 2.0
+FLUSH_SECONDS_MAX: Final = 15.0
 KINDS: Final = {
     SpanKind.INTERNAL: 1,
     SpanKind.SERVER: 2,
@@ -39,31 +48,111 @@ def export_live_spans(service: str, url: str, headers: Mapping[str, str]) -> Cal
     """
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return _nothing
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    provider.add_span_processor(BatchSpanProcessor(LiveExporter(HttpConnection(url, headers))))
+    provider = LiveProvider(Resource.create({"service.name": service}), HttpConnection(url, headers))
     trace.set_tracer_provider(provider)
     return provider.shutdown
 
 
-class LiveExporter(SpanExporter):
-    """Writes the SDK's spans and sends them, from the SDK's own thread. A live span has no history to come again from:
-    while the backend is away a bounded number of bytes is kept."""
+class LiveProvider(TracerProvider, KeepsCommandSpans):
+    """The SDK for what handlers and their instrumentations trace, and a shorter way for the spans around commands."""
 
-    def __init__(self, connection: HttpConnection) -> None:
+    def __init__(self, resource: Resource, connection: HttpConnection) -> None:
+        super().__init__(resource=resource)
+        self._sender = Sender(LiveExporter(connection, resource))
+        self.add_span_processor(self._sender)
+
+    def keep(self, span: CommandSpan) -> None:
+        """See `KeepsCommandSpans`."""
+        self._sender.keep(span)
+
+
+class Sender(SpanProcessor):
+    """Spans that have ended wait here for a thread that sends them now and then, or when a request is full."""
+
+    def __init__(self, exporter: "LiveExporter") -> None:
+        self._exporter = exporter
+        self._waiting: deque[ReadableSpan | CommandSpan] = deque()
+        self._full = threading.Event()
+        self._flushed = threading.Condition()
+        self._stopping = False
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name="otlp spans", daemon=True)
+        self._thread.start()
+
+    def keep(self, span: ReadableSpan | CommandSpan) -> None:
+        """Take a span that has ended. Never waits."""
+        count = len(self._waiting)
+        if count >= WAITING_SPANS_MAX or self._stopping:
+            self._dropped += 1
+            return
+        self._waiting.append(span)
+        if count == BATCH_SPANS_MAX:
+            self._full.set()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """See `SpanProcessor`."""
+        if span.context is not None and span.context.trace_flags.sampled:
+            self.keep(span)
+
+    def shutdown(self) -> None:
+        """Send what is left, for a bounded time."""
+        self._stopping = True
+        self._full.set()
+        self._thread.join(FLUSH_SECONDS_MAX)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send what is there; whether that was done in time."""
+        self._full.set()
+        with self._flushed:
+            return self._flushed.wait_for(lambda: not self._waiting, timeout_millis / 1_000)
+
+    def _run(self) -> None:
+        while self._waiting or not self._stopping:
+            self._full.wait(INTERVAL_SECONDS)
+            self._full.clear()
+            try:
+                self._send()
+            except Exception:
+                log.exception("spans could not be written")
+            with self._flushed:
+                self._flushed.notify_all()
+        self._exporter.shutdown()
+
+    def _send(self) -> None:
+        """Everything that waits; without anything new, what a backend did not take before."""
+        while True:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_SPANS_MAX))]
+            self._exporter.export(batch)
+            if not self._waiting:
+                break
+        if dropped := self._dropped:
+            self._dropped -= dropped
+            log.warning("live spans are dropped: the tracing backend is away", extra={"spans": dropped})
+
+
+class LiveExporter(SpanExporter):
+    """Writes spans and sends them. A live span has no history to come again from: while the backend is away a bounded
+    number of bytes is kept."""
+
+    def __init__(self, connection: HttpConnection, resource: Resource) -> None:
+        """`resource` is that of the spans around commands; each of the SDK's has its own."""
         self._connection = connection
+        self._resource = resource
         self._unsent: deque[bytes] = deque()
         self._unsent_bytes = 0
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    def export(self, spans: Sequence[ReadableSpan | CommandSpan]) -> SpanExportResult:
         """Send these, after what could not be sent before."""
         if spans:
-            self._keep(request(spans))
+            self._keep(request(spans, self._resource))
         while self._unsent:
             try:
                 status, _ = self._connection.post(self._unsent[0])
             except Unavailable:
                 return SpanExportResult.FAILURE
-            if status >= 300 and status not in {400, 413, 422}:
+            if status in {400, 413, 422}:
+                log.error("the backend calls spans malformed; they are dropped", extra={"status": status})
+            elif status >= 300:
                 return SpanExportResult.FAILURE
             self._unsent_bytes -= len(self._unsent.popleft())
         return SpanExportResult.SUCCESS
@@ -80,15 +169,19 @@ class LiveExporter(SpanExporter):
             log.warning("live spans are dropped: the tracing backend is away")
 
 
-def request(spans: Sequence[ReadableSpan]) -> bytes:
-    """One export request, grouped by resource and scope."""
-    groups: dict[tuple[Resource, str], list[bytes]] = {}
+def request(spans: Iterable[ReadableSpan | CommandSpan], resource: Resource) -> bytes:
+    """One export request, grouped by resource and scope. `resource` is that of the spans around commands."""
+    groups: dict[tuple[int, str], tuple[Resource, list[bytes]]] = {}
     for span in spans:
-        scope = "" if span.instrumentation_scope is None else span.instrumentation_scope.name
-        groups.setdefault((span.resource, scope), []).append(otlp.field(2, _span(span)))
+        if isinstance(span, CommandSpan):
+            of, scope, data = resource, SCOPE, span.encoded()
+        else:
+            of, data = span.resource, _span(span)
+            scope = "" if span.instrumentation_scope is None else span.instrumentation_scope.name
+        groups.setdefault((id(of), scope), (of, []))[1].append(otlp.field(2, data))
     return b"".join(
-        otlp.resource_spans(otlp.attributes(1, resource.attributes), otlp.text(1, scope), found)
-        for (resource, scope), found in groups.items()
+        otlp.resource_spans(otlp.attributes(1, of.attributes), otlp.text(1, scope), found)
+        for (_, scope), (of, found) in groups.items()
     )
 
 

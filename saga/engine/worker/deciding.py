@@ -9,6 +9,7 @@ from saga.engine.backlog import Backlog
 from saga.engine.dispatch import Dispatches
 from saga.engine.handle import Handler, Hop
 from saga.engine.health import Health
+from saga.engine.measures import Measures
 from saga.engine.receive import Work
 from saga.engine.worker.pause import Pause
 from saga.engine.worker.reading import Readers
@@ -22,7 +23,10 @@ CONTENTION_MAX_SECONDS = 0.25
 class Publishing:
     """Batches on their way to the broker, a few at once."""
 
-    def __init__(self, dispatches: Dispatches, backlog: Backlog, readers: Readers, batches_max: int) -> None:
+    def __init__(
+        self, dispatches: Dispatches, backlog: Backlog, readers: Readers, measures: Measures, batches_max: int
+    ) -> None:
+        self.measures = measures
         self._dispatches = dispatches
         self._backlog = backlog
         self._readers = readers
@@ -58,7 +62,8 @@ class Publishing:
         await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _publish(self, hop: Hop) -> None:
-        self._backlog.add(await self._dispatches.send(hop.dispatches, hop.answers))
+        heard = self.measures.hearing(hop.facts.committed_at)
+        self._backlog.add(await self._dispatches.send(hop.dispatches, hop.answers, heard))
         done, again = await self._dispatches.refuse(hop.turned_away)
         self._backlog.hold(again)  # not at once: a broker that takes nothing would be asked as fast as possible
         await self._readers.acknowledge(done)
@@ -113,6 +118,7 @@ class Decider:
             self._health.commits += 1
             self._health.works += len(batch)
             await self._follow_up(hop)
+            self._publishing.measures.count(hop.facts)
             if hop.again and not (hop.done or hop.dispatches):
                 await contention.longer()  # somebody holds these rows: asking as fast as possible frees none of them
             else:

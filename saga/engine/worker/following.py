@@ -4,9 +4,15 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from saga.engine.follow import Follower, Progress
+from saga.core.errors import SagaError
+from saga.core.metrics.catalogue import FOLLOWER_LAG
+from saga.core.metrics.tally import Labels, Tallies
+from saga.engine.follow import Follower, Progress, UnreadableCommitError
+from saga.engine.measures import age_seconds
 from saga.engine.settings import FollowSettings
+from saga.engine.worker.census import Census
 from saga.engine.worker.pause import Pause
+from saga.ports import Clock
 
 log = logging.getLogger("saga.engine")
 
@@ -14,8 +20,9 @@ log = logging.getLogger("saga.engine")
 class Following:
     """Every follower of a process."""
 
-    def __init__(self, followers: Sequence[Follower], settings: FollowSettings) -> None:
+    def __init__(self, followers: Sequence[Follower], settings: FollowSettings, census: Census | None = None) -> None:
         self._followers = followers
+        self._census = census
         self._settings = settings
         self._stopping = asyncio.Event()
         self._progress: dict[str, Progress] = {}
@@ -25,6 +32,8 @@ class Following:
         """Follow until `stop`, then finish the batch under way and give the cursors up. Whatever fails is tried again,
         less and less often."""
         loops = [asyncio.create_task(self._follow(each), name=f"follow {each.name}") for each in self._followers]
+        if self._census is not None:
+            loops.append(asyncio.create_task(self._census.run(self._stopping), name="census"))
         try:
             await asyncio.gather(*loops)
         finally:
@@ -48,8 +57,25 @@ class Following:
             found[each.name] = state
         return found
 
+    def show(self, tallies: Tallies, clock: Clock) -> None:
+        """How far each follower that works here is behind, and the facts of the store."""
+
+        def lags() -> dict[Labels, float]:
+            now = clock.now()
+            found: dict[Labels, float] = {}
+            for each in self._followers:
+                if (since := each.behind_since) is not None:
+                    found[each.name,] = age_seconds(since, now)
+                elif self._progress.get(each.name, Progress.ELSEWHERE) is not Progress.ELSEWHERE:
+                    found[each.name,] = 0.0
+            return found
+
+        tallies.show(FOLLOWER_LAG, lags)
+        if self._census is not None:
+            self._census.show(tallies)
+
     async def _follow(self, follower: Follower) -> None:
-        pause = Pause(self._stopping, self._settings.interval_seconds)
+        pause = Pause(self._stopping, follower.interval_seconds)
         while not self._stopping.is_set():
             try:
                 progress = await follower.step()
@@ -78,9 +104,11 @@ class Following:
             log.info("follows here" if here else "stands by: another process follows", extra={"follower": name})
 
     def _failed(self, follower: Follower, error: Exception) -> None:
-        reason = f"{type(error).__name__}: {error}"
+        ours = isinstance(error, SagaError | UnreadableCommitError)  # another's words may hold what it was given
+        reason = f"{type(error).__name__}: {error}" if ours else type(error).__name__
         if self._trouble.get(follower.name) != reason:  # an outage is one line, not one for each try
-            log.warning("cannot follow; trying again", extra={"follower": follower.name, "reason": reason})
+            about = {"follower": follower.name, "reason": reason, **({} if ours else {"text": str(error)})}
+            log.warning("cannot follow; trying again", extra=about)
         self._trouble[follower.name] = reason
 
     async def _leave(self, follower: Follower) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from saga.core.errors import SchemaMismatch, Unavailable
+from saga.core.metrics.tally import Tallies
 from saga.engine.backlog import Backlog
 from saga.engine.cache import SagaCache
 from saga.engine.catalog import Catalog
@@ -12,6 +13,7 @@ from saga.engine.dispatch import Dispatches
 from saga.engine.draft import Desk
 from saga.engine.handle import Handler
 from saga.engine.health import Health
+from saga.engine.measures import Measures, show_orchestrator
 from saga.engine.receive import QUEUES
 from saga.engine.settings import EngineSettings
 from saga.engine.start import Starts
@@ -20,7 +22,7 @@ from saga.engine.wake import wake
 from saga.engine.worker.deciding import Decider, Publishing
 from saga.engine.worker.pause import Pause
 from saga.engine.worker.reading import Readers
-from saga.ports import Bus, Clock, Ids, Store
+from saga.ports import Batch, Bus, Clock, Ids, Store
 
 log = logging.getLogger("saga.engine")
 
@@ -30,24 +32,37 @@ WAKE_PACE_SECONDS = 0.05
 class Orchestrator:
     """One orchestrator process. Any number of them share a store and a broker; none leads."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, ids: Ids, settings: EngineSettings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        ids: Ids,
+        settings: EngineSettings,
+        *,
+        tallies: Tallies | None = None,
+    ) -> None:
+        """It counts into `tallies`, if there are any."""
         self.settings = settings
         self.health = Health()
         self._store = store
         self._clock = clock
         catalog = Catalog(store, clock)
         cache = SagaCache(store, catalog, settings.cache_sagas_max)
-        now = StoreClock(clock)
+        now = self._now = StoreClock(clock)
         self._dispatches = Dispatches(bus, store, clock, settings.dispatched_after_seconds)
         desk = Desk(Starts(catalog, ids, settings), self._dispatches, now, settings)
         handler = Handler(store, cache, desk, self._dispatches, now)
         self._backlog = Backlog(settings)
         self._readers = Readers(bus, self._backlog, self.health, settings)
-        self._publishing = Publishing(self._dispatches, self._backlog, self._readers, settings.publishes_max)
+        measures = Measures(tallies, clock)
+        self._publishing = Publishing(self._dispatches, self._backlog, self._readers, measures, settings.publishes_max)
         self._decider = Decider(handler, self._backlog, self._readers, self._publishing, self.health)
         self._stopping = asyncio.Event()
         self._store_usable = asyncio.Event()
         self.health.degraded = self._dispatches.unroutable
+        if tallies is not None:
+            show_orchestrator(tallies, self._backlog, settings)
 
     async def run(self) -> None:
         """Work until `stop`; then drain: take nothing more, finish what was taken, publish, acknowledge, return.
@@ -87,11 +102,12 @@ class Orchestrator:
     async def _wake(self) -> None:
         if not self._store_usable.is_set():
             await self._look_at_store()
-        while works := await wake(self._store, self.settings):
+        while works := await wake(self._store, self.settings, self._now):
             self._backlog.add(works)
             if len(works) < self.settings.wake_claim_max:
                 break
-            while self._backlog.busy and not self._stopping.is_set():  # at the pace of decisions
+            # At the pace of decisions, but never behind replies: under load there are always some.
+            while self._backlog.alarms_wait and not self._stopping.is_set():
                 await self._clock.sleep(WAKE_PACE_SECONDS)
         self.health.store = None
 
@@ -101,6 +117,8 @@ class Orchestrator:
         if pending:
             lacks = ", ".join(pending)
             raise SchemaMismatch(f"the store is not migrated: it lacks {lacks}. Fix: run `saga db migrate`")
+        asked = self._now.asked()
+        self._now.learn((await self._store.commit(Batch())).now, asked)  # this machine's clock may be anywhere
         self._store_usable.set()
 
     async def _recall(self) -> None:

@@ -11,7 +11,7 @@ from saga.engine.settings import EngineSettings
 from saga.engine.worker import Orchestrator
 from saga.ports import Bus
 from tests.builders import reply
-from tests.unit.engine.rig import CALLER, CountingIds, Rig, start_message
+from tests.unit.engine.rig import CALLER, CountingIds, ManualClock, Rig, start_message
 
 SOON_SECONDS = 20.0
 QUICK = EngineSettings(wake_interval_seconds=0.001, dispatched_after_seconds=0.002)
@@ -26,11 +26,16 @@ async def until(true: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def running(
-    rig: Rig, settings: EngineSettings = QUICK, bus: Bus | None = None, *, ready: bool = True
+    rig: Rig,
+    settings: EngineSettings = QUICK,
+    bus: Bus | None = None,
+    *,
+    ready: bool = True,
+    machine: ManualClock | None = None,
 ) -> AsyncIterator[Orchestrator]:
     """An orchestrator at work; it is drained at the end."""
     await rig.process()
-    engine = Orchestrator(rig.store, bus or rig.bus, rig.clock, CountingIds(), settings)
+    engine = Orchestrator(rig.store, bus or rig.bus, machine or rig.clock, CountingIds(), settings)
     work = asyncio.create_task(engine.run())
     try:
         if ready:

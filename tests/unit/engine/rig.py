@@ -169,11 +169,13 @@ class FlakyStore(MemoryStore):
 class Process:
     """The steps of one orchestrator process, without its loops."""
 
-    def __init__(self, rig: "Rig", settings: EngineSettings, *, ids_from: int) -> None:
+    def __init__(
+        self, rig: "Rig", settings: EngineSettings, *, ids_from: int, machine: ManualClock | None = None
+    ) -> None:
         self.settings = settings
         self.catalog = Catalog(rig.store, rig.clock)
         self.cache = SagaCache(rig.store, self.catalog, settings.cache_sagas_max)
-        self.clock = StoreClock(rig.clock)
+        self.clock = StoreClock(machine or rig.clock)
         self.backlog = Backlog(settings)
         self.dispatches = Dispatches(rig.bus, rig.store, rig.clock, settings.dispatched_after_seconds)
         starts = Starts(self.catalog, CountingIds(ids_from), settings)
@@ -198,7 +200,7 @@ class Process:
 
     async def tick(self) -> Hop:
         """Whatever is due."""
-        return await self.hop(*await wake(self._rig.store, self.settings))
+        return await self.hop(*await wake(self._rig.store, self.settings, self.clock))
 
 
 class Rig:
@@ -214,11 +216,11 @@ class Rig:
         self._subscriptions: dict[str, Subscription] = {}
         self._numbers = itertools.count(1)
 
-    async def process(self) -> Process:
-        """One more orchestrator process."""
+    async def process(self, machine: ManualClock | None = None) -> Process:
+        """One more orchestrator process, on a machine whose clock shows what the store's does unless told otherwise."""
         for each in self._plans:
             await self.publish(each)
-        return Process(self, self.settings, ids_from=next(self._numbers) * 1_000)
+        return Process(self, self.settings, ids_from=next(self._numbers) * 1_000, machine=machine)
 
     async def publish(self, each: Plan) -> None:
         """A definition."""

@@ -7,6 +7,7 @@ import pytest
 from saga.engine.backlog import Backlog
 from saga.engine.receive import Work
 from saga.engine.settings import EngineSettings
+from saga.ports import ParkedMessage
 from tests.unit.engine.rig import start_message
 
 SETTINGS = EngineSettings(batch_max=4, max_in_flight=3)
@@ -27,6 +28,18 @@ async def test_alarms_and_replies_go_before_starts() -> None:
     assert [work.saga or "start" for work in backlog.next_batch()] == ["0", "1", "2", "start"]
     assert [work.saga or "start" for work in backlog.next_batch()] == ["start"]
     assert backlog.next_batch() == []
+
+
+async def test_alarms_wait_until_the_last_is_taken() -> None:
+    """Whatever else has come meanwhile: it must not keep the next ones from being claimed."""
+    backlog = Backlog(SETTINGS)
+    backlog.add([alarm(str(number)) for number in range(5)])
+    parked = ParkedMessage("q", "r", "", "", "", b"", {}, "", "", "", "", None)
+    backlog.add([Work(parked) for _ in range(5)])
+    waited = []
+    while batch := backlog.next_batch():
+        waited.append((len(batch), backlog.alarms_wait))
+    assert waited == [(4, True), (4, False), (2, False)]
 
 
 async def test_starts_take_no_more_than_the_room() -> None:
@@ -101,4 +114,4 @@ async def test_an_ending_process_begins_nothing() -> None:
     backlog.begin_no_more()
     backlog.add([start("o2"), alarm("1")])
     assert [work.saga for work in backlog.next_batch()] == ["1"]
-    assert not backlog.busy
+    assert backlog.next_batch() == []

@@ -9,8 +9,10 @@ from saga import wire
 from saga.adapters.memory.bus import Fate
 from saga.core import bounds
 from saga.core.definition import canonical, content_hash, decode
-from saga.core.messages import Outcome, ReplyEffect
+from saga.core.messages import Kind, Outcome, ReplyEffect
 from saga.core.plan import Plan, plan_of
+from saga.engine.children import genuine, objection
+from saga.engine.lookup import read_live
 from saga.ports import Outgoing, Sent
 from tests.builders import plan, step
 from tests.unit.engine.family import CHILDREN, INNER, OUTER, asking, row, started, to_engine, to_parent
@@ -77,6 +79,29 @@ async def test_children_are_limited(rig: Rig, monkeypatch: pytest.MonkeyPatch, l
     parked = await row(rig, "order")
     assert parked.status == "parked"
     assert says in parked.wait_text
+
+
+async def test_the_last_child_that_may_begin_and_the_first_that_may_not(rig: Rig) -> None:
+    """The edges of both limits; what is to be undone is never refused for them."""
+    process = await rig.process()
+    await started(rig, process)
+    [delivery] = await rig.take(CHILDREN, 1)
+    command, saga = wire.command_from_wire(delivery), (await row(rig, "order")).saga
+    live = await read_live(rig.store, rig.clock, saga)
+    assert live is not None
+
+    def refused(depth: int, below_root: int, **changes: Any) -> str:
+        state = msgspec.structs.replace(live.state, depth=depth)
+        asked = genuine(command, msgspec.structs.replace(live, state=state))
+        asked = msgspec.structs.replace(asked, command=msgspec.structs.replace(command, **changes))
+        refusal = objection(asked, below_root)
+        return "" if refusal is None else refusal.text
+
+    assert refused(bounds.CHILD_DEPTH_MAX - 1, bounds.CHILDREN_MAX - 1) == ""
+    assert refused(bounds.CHILD_DEPTH_MAX, 0) == "it would be sub-saga 9 deep, at most 8"
+    assert refused(0, bounds.CHILDREN_MAX) == f"{saga} has 1000 sub-sagas, at most 1000"
+    undo = {"kind": Kind.COMPENSATION, "undoes": command.key, "undoes_outcome": "unknown"}
+    assert refused(bounds.CHILD_DEPTH_MAX, bounds.CHILDREN_MAX, **undo) == ""
 
 
 async def test_an_input_that_the_child_cannot_run_on_parks_the_parent() -> None:

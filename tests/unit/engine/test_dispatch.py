@@ -1,10 +1,13 @@
 """Sending: what reaches no queue stops its clock, what is in doubt is left to the alarm, and little is written down."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from saga.adapters.memory.bus import Fate
 from saga.core.inputs import Delivered, Undelivered
 from saga.core.messages import Outcome
+from saga.engine import dispatch
 from saga.engine.dispatch import Wanted, dispatch_of, wanted
 from saga.ports import Sent, Unavailable
 from tests.builders import Case, plan, step
@@ -105,6 +108,37 @@ async def test_dispatched_version_is_written_only_for_those_who_wait(rig: Rig) -
     assert versions == {"k:quick": 0, "k:slow": 1}
     assert await process.dispatches.settle() == 0
     assert rig.store.calls["dispatched"] == 1
+
+
+async def test_however_many_still_wait_all_are_written_down(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In batches: ten thousand timers of one second are not sent again by others because that took too long."""
+    monkeypatch.setattr(dispatch, "SETTLE_BATCH_MAX", 2)
+    process = await rig.process()
+    await process.hop(*[await rig.start(f"o{number}") for number in range(5)])
+    rig.clock.seconds += 2
+    assert await process.dispatches.settle() == 5
+    assert rig.store.calls["dispatched"] == 3
+    assert [row.dispatched_version for row in await rig.rows()] == [1] * 5
+
+
+async def test_a_step_that_is_sent_while_another_is_written_down_is_not_forgotten(rig: Rig) -> None:
+    """Its own turn comes a second later."""
+    process = await rig.process()
+    await process.hop(await rig.start())
+    first = await rig.command()
+    rig.clock.seconds += 2
+    wakes = rig.store.dispatched
+
+    async def meanwhile(versions: Mapping[str, int]) -> None:
+        rig.store.dispatched = wakes  # type: ignore[method-assign]  # once
+        await process.hop(await rig.reply(first))
+        await wakes(versions)
+
+    rig.store.dispatched = meanwhile  # type: ignore[method-assign]  # something happens in between
+    assert await process.dispatches.settle() == 1
+    rig.clock.seconds += 2
+    assert await process.dispatches.settle() == 1
+    assert (await rig.row()).dispatched_version == 2
 
 
 async def test_a_reply_faster_than_its_confirm_is_not_written_down(rig: Rig) -> None:

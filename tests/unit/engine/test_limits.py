@@ -21,7 +21,7 @@ KEYLESS = plan(step("reserve"))
 def warned(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     """Saga and limit of each warning."""
     said = [vars(record) for record in caplog.records if record.levelno == logging.WARNING and "limit" in vars(record)]
-    return [(str(each.get("saga", "")), str(each["limit"])) for each in said]
+    return [(str(each.get("saga_id", "")), str(each["limit"])) for each in said]
 
 
 def an_input(body_bytes: int) -> bytes:

@@ -7,9 +7,11 @@ from saga.core.blocks import Each
 from saga.core.expression import Literal
 from saga.core.inputs import Abandon, Pause
 from saga.core.messages import Outcome, ReplyEffect
-from saga.engine.lookup import describe
+from saga.engine.examine import examine_sagas
+from saga.engine.lookup import describe, needed_below
 from saga.engine.operate import operate
 from tests.builders import plan, raw, reply, step, template
+from tests.unit.engine.family import DAYS, INNER, asking, row, to_engine
 from tests.unit.engine.rig import Rig
 
 
@@ -123,3 +125,29 @@ async def test_every_item_is_listed_and_what_was_not_begun(rig: Rig) -> None:
         ("seats[1]/tell", "open"),
     ]
     assert detail.not_begun == ("charge",)
+
+
+async def test_what_below_a_root_stands_in_front_of_a_person_is_told_by_its_path() -> None:
+    """The root itself only waits for its child: the list says where somebody is needed, the detail what is parked."""
+    middle = plan(asking("account", "inner"), name="middle", deadline=DAYS)
+    rig = Rig(plan(asking("access", "middle"), name="top", deadline=DAYS), middle, INNER)
+    process = await rig.process()
+    await process.hop(await rig.start(name="top"))
+    for _ in range(2):
+        await to_engine(rig, process)
+    top, inner = await row(rig, "top"), await row(rig, "inner")
+    assert await needed_below(rig.store, rig.clock, top) == ""
+    asked = await rig.command()
+    await process.hop(await rig.reply(asked, Outcome.REFUSED, code="in-doubt", effect=ReplyEffect.NONE))
+    needed = await needed_below(rig.store, rig.clock, top)
+    assert needed.startswith("access/account parked: in-doubt: ")
+    assert await needed_below(rig.store, rig.clock, await row(rig, "inner")) == ""
+    detail = await describe(rig.store, rig.clock, top.saga)
+    assert detail is not None
+    assert [(child.place, child.parked) for child in detail.children] == [
+        ("access", ()),
+        ("access/account", ("reserve",)),
+    ]
+    (finding,) = [each for each in await examine_sagas(rig.store, rig.clock) if "in-doubt" in each.what]
+    assert finding.what.endswith(f"the oldest is {inner.saga}, a sub-saga of {top.saga}")
+    assert f"saga resolve {inner.saga} reserve retry" in finding.fix

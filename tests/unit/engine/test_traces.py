@@ -133,6 +133,22 @@ async def test_a_backend_that_is_away_gets_everything_later(scene: Scene) -> Non
     assert scene.shelf.spans == await scene.expected()
 
 
+async def test_nothing_is_kept_for_a_backend_that_is_away(scene: Scene) -> None:
+    """However much happens meanwhile: the history is the buffer, and the process holds no book and no span of it."""
+    process, sink = await scene.rig.process(), scene.sink()
+    follower = Follower("traces", sink, scene.rig.store.feed(), scene.rig.clock, SETTINGS, owner="one")
+    scene.shelf.away = 10
+    for number in range(scene.shelf.away):
+        await run(scene.rig, process, f"o{number}", fails=number % 2 == 1)
+        with pytest.raises(Unavailable):
+            await follower.step()
+        assert not sink._books
+    await follow(follower)
+    assert set(scene.shelf.spans) == set(await scene.expected())
+    assert len(scene.shelf.spans) == len(set(scene.shelf.spans))
+    assert not sink._books
+
+
 async def test_books_are_bounded(scene: Scene) -> None:
     """A saga whose book was closed for want of room is read again."""
     process, follower = await scene.rig.process(), scene.follower(sagas_max=1)

@@ -6,22 +6,23 @@ import msgspec
 
 from saga.engine.receive import Work
 from saga.engine.settings import EngineSettings
+from saga.engine.time import StoreClock
 from saga.engine.wake import wake
 from saga.ports import CommitUnknown, Unavailable
-from tests.unit.engine.rig import Rig
+from tests.unit.engine.rig import ManualClock, Rig
 
 
 async def test_an_alarm_is_claimed_by_one(rig: Rig) -> None:
     """Until the lease is over nobody else gets the saga."""
     process = await rig.process()
     await process.hop(await rig.start())
-    assert await wake(rig.store, rig.settings) == []
+    assert await wake(rig.store, rig.settings, StoreClock(rig.clock)) == []
     rig.clock.seconds += 11
-    [work] = await wake(rig.store, rig.settings)
+    [work] = await wake(rig.store, rig.settings, StoreClock(rig.clock))
     assert (work.saga, work.asks) == ((await rig.row()).saga, None)
-    assert await wake(rig.store, rig.settings) == []
+    assert await wake(rig.store, rig.settings, StoreClock(rig.clock)) == []
     rig.clock.seconds += rig.settings.wake_lease_seconds + 1
-    assert len(await wake(rig.store, rig.settings)) == 1
+    assert len(await wake(rig.store, rig.settings, StoreClock(rig.clock))) == 1
 
 
 async def test_an_alarm_with_nothing_due_is_set_anew(rig: Rig) -> None:
@@ -38,9 +39,9 @@ async def test_an_alarm_with_nothing_due_is_set_anew(rig: Rig) -> None:
     assert row.wake_at is not None
     assert (row.wake_at - row.started_at).total_seconds() > 0
     rig.clock.seconds = 29
-    assert await wake(rig.store, rig.settings) == []
+    assert await wake(rig.store, rig.settings, StoreClock(rig.clock)) == []
     rig.clock.seconds = 31
-    assert len(await wake(rig.store, rig.settings)) == 1
+    assert len(await wake(rig.store, rig.settings, StoreClock(rig.clock))) == 1
 
 
 async def test_a_timeout_is_an_attempt(rig: Rig) -> None:
@@ -94,14 +95,14 @@ async def test_an_alarm_that_cannot_be_set_anew_rings_when_its_lease_ends(rig: R
     await process.tick()
     await rig.command()
     rig.clock.seconds += rig.settings.wake_lease_seconds + 1
-    assert len(await wake(rig.store, rig.settings)) == 1
+    assert len(await wake(rig.store, rig.settings, StoreClock(rig.clock))) == 1
 
 
 async def test_an_alarm_of_an_ended_saga_does_nothing(rig: Rig) -> None:
     """Nor does one of a saga that does not exist."""
     process = await rig.process()
     await process.hop(await rig.start())
-    claimed = [*await _due(rig), *await wake(rig.store, rig.settings)]
+    claimed = [*await _due(rig), *await wake(rig.store, rig.settings, StoreClock(rig.clock))]
     await process.hop(await rig.reply(await rig.command()))
     await process.hop(await rig.reply(await rig.command("charge-service")))
     strange = msgspec.structs.replace(claimed[0], saga="01930000-0000-7000-8000-00000000ffff")
@@ -112,7 +113,7 @@ async def test_an_alarm_of_an_ended_saga_does_nothing(rig: Rig) -> None:
 
 async def _due(rig: Rig) -> list[Work]:
     rig.clock.seconds += 11
-    return list(await wake(rig.store, rig.settings))
+    return list(await wake(rig.store, rig.settings, StoreClock(rig.clock)))
 
 
 async def test_as_many_are_claimed_at_once_as_told() -> None:
@@ -121,7 +122,7 @@ async def test_as_many_are_claimed_at_once_as_told() -> None:
     process = await rig.process()
     await process.hop(*[await rig.start(f"o{number}") for number in range(5)])
     rig.clock.seconds += 11
-    counts = [len(await wake(rig.store, rig.settings)) for _ in range(3)]
+    counts = [len(await wake(rig.store, rig.settings, StoreClock(rig.clock))) for _ in range(3)]
     assert counts == [3, 2, 0]
 
 
@@ -156,5 +157,30 @@ async def test_a_lost_commit_answer_of_a_claim_is_only_a_late_look(rig: Rig) -> 
     await process.dispatches.settle()
     rig.clock.seconds = 31
     rig.store.lost_answers.append(CommitUnknown("no answer"))
+    await process.tick()
+    assert (await rig.row()).version == 2
+
+
+async def test_a_machine_that_slept_rings_when_it_wakes(rig: Rig) -> None:
+    """Its clock stood still meanwhile, and nothing was committed that would have told the time."""
+    machine = ManualClock()
+    process = await rig.process(machine)
+    await process.hop(await rig.start())
+    await process.dispatches.settle()
+    rig.clock.seconds += 8 * 3_600
+    await process.tick()
+    assert (await rig.row()).version == 2
+
+
+async def test_a_machine_that_is_ahead_rings_nothing_early(rig: Rig) -> None:
+    """It knows its own clock only; the alarm is a lower bound, and the attempt has time until second 30."""
+    await (await rig.process()).hop(await rig.start())
+    rig.clock.seconds += 11
+    machine = ManualClock()
+    machine.seconds = 3_600
+    process = await rig.process(machine)
+    await process.tick()
+    assert (await rig.row()).version == 1
+    rig.clock.seconds += 20
     await process.tick()
     assert (await rig.row()).version == 2

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from saga.core import events
 from saga.core.errors import SchemaMismatch
 from saga.core.messages import StartMessage
 from saga.core.topology import wanted_topology
@@ -16,7 +17,7 @@ from saga.engine.worker import Orchestrator
 from saga.engine.worker.reading import Readers
 from saga.ports import Bus, Outgoing, Sent, Subscription, Unavailable
 from tests.unit.engine.living import QUICK, SOON_SECONDS, running, send_starts, serve, until, waiting
-from tests.unit.engine.rig import SERVICES, CountingIds, Rig
+from tests.unit.engine.rig import SERVICES, CountingIds, ManualClock, Rig
 
 
 async def test_orders_run_through(rig: Rig) -> None:
@@ -30,6 +31,17 @@ async def test_orders_run_through(rig: Rig) -> None:
     assert {row.status for row in await rig.rows()} == {"completed"}
     assert {queue: waiting(rig, queue) for queue in QUEUES} == dict.fromkeys(QUEUES, 0)
     assert engine.health.in_flight == 0
+
+
+async def test_the_first_saga_of_a_process_starts_at_store_time(rig: Rig) -> None:
+    """Before anything was committed the machine's own clock, an hour ahead, says nothing."""
+    machine = ManualClock()
+    machine.seconds = 3_600
+    async with running(rig, machine=machine):
+        await send_starts(rig, "o1")
+        await until(lambda: waiting(rig, "saga.commands.reserve-service"))
+    [commit] = await rig.store.history((await rig.row()).saga)
+    assert {event.at for event in events.decode(commit.data)} == {rig.clock.now()}
 
 
 async def test_a_stop_finishes_what_was_taken(rig: Rig) -> None:

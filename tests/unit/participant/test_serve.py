@@ -154,6 +154,9 @@ async def test_each_command_is_handled_inside_its_span(database: SqliteDatabase,
         def processing(self, command: CommandMessage, queue: str) -> Iterator[Answered]:
             yield lambda outcome, code: told.append((command.message_id, queue, outcome, code))
 
+        def current(self, command: CommandMessage) -> str:
+            return ""
+
     till = Till(database, commands_per_transaction=together)
     till.serving = Serving(till.serving.participant, database, till.clock, "till-1", tracing=Tracer())
     await till.send(*(wire.command_to_wire(pay(number)) for number in (1, 2)))

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from saga.adapters.telemetry import backend as module
 from saga.adapters.telemetry.backend import SPANS_MAX, OtlpBackend
+from saga.adapters.telemetry.otlp import request
 from saga.core.errors import Unavailable
-from tests.otlp import Backend
+from tests.otlp import Backend, mute
+from tests.servers.binaries import free_port
 from tests.unit.adapters.telemetry.test_otlp import ROOT, SPAN
 
 PLAIN = msgspec.structs.replace(SPAN, kind=ROOT.kind)
@@ -52,6 +55,44 @@ async def test_a_backend_that_is_full_or_closed_is_unavailable(backend: Backend,
     await ours.close()
 
 
+async def test_a_backend_that_asks_for_patience_is_left_alone(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it says in seconds, but not longer than we think right; then it gets everything."""
+    ours = OtlpBackend(backend.url, {})
+    backend.status, backend.retry_after = 429, "3600"
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await ours.export([PLAIN])
+    assert backend.turned_away_count == 1
+    await ours.close()
+    monkeypatch.setattr(module, "RETRY_AFTER_SECONDS_MAX", 0)
+    again = OtlpBackend(backend.url, {})
+    for retry_after in ("3600", "Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-1"):
+        backend.retry_after = retry_after
+        with pytest.raises(Unavailable):
+            await again.export([PLAIN])
+    assert backend.turned_away_count == 5
+    backend.status = 200
+    await again.export([PLAIN])
+    assert backend.spans() == [PLAIN]
+    await again.close()
+
+
+async def test_a_backend_that_never_reads_does_not_hold_us() -> None:
+    """It lets us in and says nothing, however much there is to send."""
+    port = free_port()
+    ours = OtlpBackend(f"http://127.0.0.1:{port}", {}, timeout_seconds=0.2)
+    with mute(port):
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await ours.export([ROOT] * SPANS_MAX)
+    with Backend(port) as backend:
+        await ours.export([PLAIN])
+        assert backend.spans() == [PLAIN]
+    await ours.close()
+
+
 async def test_a_backend_that_is_away_is_unavailable(backend: Backend) -> None:
     """Also one that was there a moment ago; and it is found again at the same address."""
     ours = OtlpBackend(backend.url, {})
@@ -85,6 +126,18 @@ async def test_what_is_called_malformed_is_dropped_and_counted(backend: Backend)
     backend.status = 400
     await ours.export([ROOT, PLAIN])
     assert ours.rejected == 2
+    await ours.close()
+
+
+async def test_what_is_too_large_arrives_in_parts(backend: Backend) -> None:
+    """As small as the backend wants them, in order, each once."""
+    ours = OtlpBackend(backend.url, {})
+    spans = [msgspec.structs.replace(PLAIN, id=f"{number:016x}") for number in range(1, 41)]
+    backend.body_bytes_max = 3 * len(request([PLAIN]))
+    await ours.export(spans)
+    assert backend.spans() == spans
+    assert ours.rejected == 0
+    assert backend.turned_away_count > 0
     await ours.close()
 
 

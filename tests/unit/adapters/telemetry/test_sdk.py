@@ -18,6 +18,8 @@ from saga.adapters.telemetry.connection import HttpConnection
 from saga.adapters.telemetry.sdk import LiveExporter, export_live_spans, request
 from tests.otlp import Backend
 
+NOBODY = Resource.get_empty()
+
 
 def made() -> list[ReadableSpan]:
     """A trace with one of everything a span can have."""
@@ -54,7 +56,7 @@ def comparable(found: ExportTraceServiceRequest) -> list[str]:
 def test_it_says_what_the_generated_classes_say() -> None:
     """Kinds, typed values, lists, events, links, status, resource and scope."""
     spans = made()
-    ours = ExportTraceServiceRequest.FromString(request(spans))
+    ours = ExportTraceServiceRequest.FromString(request(spans, NOBODY))
     assert comparable(ours) == comparable(ExportTraceServiceRequest.FromString(encode_spans(spans).SerializeToString()))
 
 
@@ -64,7 +66,7 @@ def test_what_could_not_be_sent_is_sent_later(
     """A bounded amount of it, the newest."""
     spans = made()
     with Backend() as backend:
-        exporter = LiveExporter(HttpConnection(backend.url, {}))
+        exporter = LiveExporter(HttpConnection(backend.url, {}), NOBODY)
         backend.status = 503
         assert exporter.export(spans[:1]) is SpanExportResult.FAILURE
         backend.status = 200
@@ -82,9 +84,24 @@ def test_what_could_not_be_sent_is_sent_later(
     assert "dropped" in caplog.text
 
 
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_is_called_malformed_is_dropped_and_said(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Or it would be sent for ever, and everything after it would wait."""
+    spans = made()
+    with Backend() as backend:
+        exporter = LiveExporter(HttpConnection(backend.url, {}), NOBODY)
+        backend.status = status
+        assert exporter.export(spans[:1]) is SpanExportResult.SUCCESS
+        backend.status = 200
+        exporter.export(spans[1:2])
+        assert [span.name for span in backend.spans()] == [spans[1].name]
+        exporter.shutdown()
+    assert "malformed" in caplog.text
+
+
 def test_a_backend_that_is_away_raises_nothing() -> None:
     """The SDK's thread goes on."""
-    exporter = LiveExporter(HttpConnection("http://127.0.0.1:1", {}))
+    exporter = LiveExporter(HttpConnection("http://127.0.0.1:1", {}), NOBODY)
     assert exporter.export(made()) is SpanExportResult.FAILURE
 
 
