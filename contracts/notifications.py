@@ -1,4 +1,4 @@
-"""What notifications answers: sending a mail, once or not at all."""
+"""What notifications answers: sending a mail or a written message, once or not at all."""
 
 import msgspec
 
@@ -19,3 +19,13 @@ class SendMail(Command[MailSent], frozen=True):
     subject: str
     reference: str = ""
     """What the mail is about, for whoever traces it; goes into a header."""
+
+
+@command(service="notifications", effect=Effect.AT_MOST_ONCE)
+class SendMessage(Command[MailSent], frozen=True):
+    """Send one mail with a text that somebody wrote."""
+
+    to: str
+    subject: str
+    body: str
+    reference: str = ""

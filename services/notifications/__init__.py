@@ -4,7 +4,7 @@
 server's hands, and the inbox knows what was asked.
 """
 
-from contracts.notifications import SendMail
+from contracts.notifications import SendMail, SendMessage
 from saga.participant import Participant
 from services import environment
 from services.notifications.handlers import MailRoom
@@ -16,4 +16,6 @@ def participant() -> Participant:
     It takes no injected faults: an error after a mail is a doubt only a person can end. The mail server has its own.
     """
     host, port = environment.address("SAGA_SMTP_URL", scheme="smtp", example="smtp://127.0.0.1:8025")
-    return Participant("notifications", handlers=[SendMail.handled_by(MailRoom(host, port).send)])
+    room = MailRoom(host, port)
+    handlers = [SendMail.handled_by(room.send), SendMessage.handled_by(room.send)]
+    return Participant("notifications", handlers=handlers)

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from contracts.notifications import MailSent, SendMail
+from contracts.notifications import MailSent, SendMail, SendMessage
 from saga.contract import Context, RetryLater
 from services.notifications.smtp import NotSent, deliver, written
 
@@ -32,7 +32,7 @@ class MailRoom:
         self._timeout_seconds = timeout_seconds
         self._threads = ThreadPoolExecutor(EXCHANGES_MAX, thread_name_prefix="smtp")
 
-    async def send(self, cmd: SendMail, ctx: Context) -> MailSent:
+    async def send(self, cmd: SendMail | SendMessage, ctx: Context) -> MailSent:
         """Send the mail.
 
         A command that is tried at most once gets no second attempt from the engine, so what certainly did not happen

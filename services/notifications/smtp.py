@@ -5,7 +5,7 @@ import smtplib
 from email.message import EmailMessage
 from email.policy import SMTP
 
-from contracts.notifications import SendMail
+from contracts.notifications import SendMail, SendMessage
 from saga.contract import Context, InDoubt
 
 SENDER = "orders@shop.example"
@@ -22,7 +22,7 @@ class NotSent(Exception):
         self.permanent = permanent
 
 
-def written(cmd: SendMail, ctx: Context) -> EmailMessage:
+def written(cmd: SendMail | SendMessage, ctx: Context) -> EmailMessage:
     """The mail, with our key in a header. Its Message-ID is made from the key: it names the mail, once and for all."""
     mail = EmailMessage(policy=SMTP)
     mail["From"] = SENDER
@@ -31,7 +31,7 @@ def written(cmd: SendMail, ctx: Context) -> EmailMessage:
     mail["Message-ID"] = f"<{ctx.key}@shop.example>"
     mail["X-Idempotency-Key"] = ctx.key
     mail["X-Reference"] = " ".join(cmd.reference.splitlines())
-    mail.set_content(cmd.subject)
+    mail.set_content(cmd.body if isinstance(cmd, SendMessage) else cmd.subject)
     return mail
 
 

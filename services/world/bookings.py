@@ -10,20 +10,10 @@ import msgspec
 
 from services.world.behaviour import Behaviour, Settings, behaviour, slowness_seconds
 from services.world.books import Books
+from services.world.office import Answer, Dropped
 
 CARRIER = "swift"
 PRICE_CENTS = 490
-
-
-class Dropped(Exception):
-    """The connection is to end without an answer."""
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """Status and JSON body."""
-
-    status: int
-    body: dict[str, Any]
 
 
 class Booking(msgspec.Struct, frozen=True):

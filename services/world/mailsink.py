@@ -1,13 +1,15 @@
 """A mail server that delivers to a file, and misbehaves when told to.
 
-Every mail it takes is a line in its append-only books: recipient, subject, and the headers that say what the mail is
-about. It takes the same mail as often as it is given it.
+Every mail it takes is a line in its append-only books: recipient, subject, text, and the headers that say what the mail
+is about. It takes the same mail as often as it is given it.
 """
 
 import argparse
 import asyncio
 import random
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -73,6 +75,7 @@ class Sink:
             to=", ".join(recipients),
             sender=sender,
             subject=str(mail["Subject"]),
+            text="\n".join(str(mail.get_content()).splitlines()),
             message_id=str(mail["Message-ID"]),
             idempotency_key=str(mail["X-Idempotency-Key"]),
             reference=str(mail["X-Reference"]),
@@ -153,6 +156,16 @@ async def serve(host: str, port: int, sink: Sink) -> asyncio.Server:
             writer.close()
 
     return await asyncio.start_server(hold, host, port, limit=LINE_BYTES_MAX)
+
+
+@asynccontextmanager
+async def listening(host: str, books: Path) -> AsyncIterator[str]:
+    """A well-behaved mail server in this process, on a free port; gives its address."""
+    server = await serve(host, 0, Sink(Books(books), SinkSettings()))
+    try:
+        yield "smtp://{}:{}".format(*server.sockets[0].getsockname()[:2])
+    finally:
+        server.close()
 
 
 async def _run(given: argparse.Namespace, settings: SinkSettings) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from contracts.inventory import Line, ReleaseStock, ReserveStock
-from contracts.notifications import SendMail
+from contracts.notifications import SendMail, SendMessage
 from contracts.payments import CancelInvoice, CardCharged, ChargeCard, IssueInvoice, RefundCharge
 from contracts.shipping import Address, BookCourier, QuoteCourier
 from saga.testing import assert_idempotent
@@ -123,10 +123,19 @@ async def test_sending_a_mail(books: tuple[Books, int]) -> None:
     await assert_idempotent(handler, mail, effects=lambda: len(written.lines("mail")))
 
 
+async def test_sending_a_written_message(books: tuple[Books, int]) -> None:
+    """So is one with a text of its own, a line that is only a dot included."""
+    written, port = books
+    handler = SendMessage.handled_by(MailRoom("127.0.0.1", port).send)
+    message = SendMessage(to="ann@example.org", subject="An idea", body="Dear Ann,\n.\nShall we talk?", reference="l1")
+    await assert_idempotent(handler, message, effects=lambda: len(written.lines("mail")))
+    assert {line["text"] for line in written.lines("mail")} == {"Dear Ann,\n.\nShall we talk?"}
+
+
 def test_no_command_is_left_out() -> None:
     """Every command of the four services is tried above."""
     tried = {ReserveStock, ReleaseStock, ChargeCard, RefundCharge, IssueInvoice, CancelInvoice}
-    tried |= {BookCourier, QuoteCourier, SendMail}
+    tried |= {BookCourier, QuoteCourier, SendMail, SendMessage}
     declared = {
         value
         for module in ("inventory", "payments", "shipping", "notifications")

@@ -1,0 +1,1 @@
+"""Onboarding: how somebody becomes a customer. It is no participant: it only says what is to be done."""

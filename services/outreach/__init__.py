@@ -1,0 +1,1 @@
+"""Outreach: the definition of an agency's first message to a company. It is no participant."""
