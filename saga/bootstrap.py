@@ -10,15 +10,16 @@ from urllib.parse import unquote, urlsplit
 from saga.adapters.memory.bus import MemoryBroker
 from saga.client import CallerBus
 from saga.core.errors import SagaError
+from saga.core.metrics.tally import Tallies
 from saga.core.sampling import sampling_of
 from saga.core.topology import wanted_topology
 from saga.define import Definition
 from saga.engine.catalog import Catalog
 from saga.engine.follow import Follower, Sink
 from saga.engine.lifecycle import LifecycleSink
-from saga.engine.settings import EngineSettings, FollowSettings, Trust
+from saga.engine.settings import TRACING, EngineSettings, FollowSettings, Trust
 from saga.engine.traces import TraceSink
-from saga.engine.worker import Following, Orchestrator
+from saga.engine.worker import Census, Following, Orchestrator
 from saga.participant import Participant, Serving
 from saga.ports import Database, Definitions, StoredDefinition, TraceBackend, Tracing
 from saga.settings import Settings, masked
@@ -100,12 +101,14 @@ def engine_settings(settings: Settings) -> EngineSettings:
 
 
 @asynccontextmanager
-async def orchestrator(settings: Settings, bus: CallerBus) -> AsyncIterator[Orchestrator]:
+async def orchestrator(
+    settings: Settings, bus: CallerBus, tallies: Tallies | None = None
+) -> AsyncIterator[Orchestrator]:
     """An orchestrator over an open broker and the configured store, which may be away; both are closed at the end."""
     try:
         store = await open_store(settings.store)
         try:
-            yield Orchestrator(store, bus, CLOCK, IDS, engine_settings(settings))
+            yield Orchestrator(store, bus, CLOCK, IDS, engine_settings(settings), tallies=tallies)
         finally:
             await store.close()
     finally:
@@ -113,7 +116,9 @@ async def orchestrator(settings: Settings, bus: CallerBus) -> AsyncIterator[Orch
 
 
 @asynccontextmanager
-async def following(settings: Settings, *, name: str, follow: FollowSettings | None = None) -> AsyncIterator[Following]:
+async def following(
+    settings: Settings, *, name: str, follow: FollowSettings | None = None, tallies: Tallies | None = None
+) -> AsyncIterator[Following]:
     """Everything that follows the history of the configured store; both it and the broker may be away.
 
     It has connections of its own to both, so that nothing it does or suffers touches an orchestrator beside it.
@@ -126,23 +131,31 @@ async def following(settings: Settings, *, name: str, follow: FollowSettings | N
             store, Catalog(store, CLOCK), lambda: open_bus(settings.amqp, name=name), sagas_max=chosen.cache_sagas_max
         )
         stack.push_async_callback(lifecycle.close)
-        sinks: dict[str, Sink] = {"lifecycle": lifecycle}
+        sinks: dict[str, tuple[Sink, FollowSettings]] = {"lifecycle": (lifecycle, chosen)}
         if settings.otlp:
             backend = trace_backend(settings, settings.otlp)
             stack.push_async_callback(backend.close)
-            sinks["traces"] = TraceSink(
+            traces = TraceSink(
                 store,
                 Catalog(store, CLOCK),
                 backend,
                 texts=settings.trace_texts,
                 sagas_max=chosen.cache_sagas_max,
             )
+            sinks["traces"] = (traces, follow or TRACING)
         followers: list[Follower] = []
-        for sink_name, sink in sinks.items():
+        for sink_name, (sink, pace) in sinks.items():
             feed = await open_feed(settings.store)
             stack.push_async_callback(feed.close)
-            followers.append(Follower(sink_name, sink, feed, CLOCK, chosen, owner=IDS.message()))
-        yield Following(followers, chosen)
+            followers.append(Follower(sink_name, sink, feed, CLOCK, pace, owner=IDS.message()))
+        if tallies is None:
+            yield Following(followers, chosen)
+            return
+        feed = await open_feed(settings.store)
+        stack.push_async_callback(feed.close)
+        loops = Following(followers, chosen, Census(store, feed, CLOCK, owner=IDS.message()))
+        loops.show(tallies, CLOCK)
+        yield loops
 
 
 class OwnDatabase(Database, Protocol):
@@ -178,7 +191,7 @@ async def open_database(url: str) -> OwnDatabase:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, participant: Participant, *, name: str, migrate: bool
+    settings: Settings, participant: Participant, *, name: str, migrate: bool, tallies: Tallies | None = None
 ) -> AsyncIterator[tuple[Serving, CallerBus]]:
     """A participant over the configured broker and its database; both are closed at the end.
 
@@ -188,7 +201,7 @@ async def serving(
     try:
         if database is not None:
             await prepare(database, participant, migrate=migrate)
-        at_work = Serving(participant, database, CLOCK, name, tracing=live_tracing(settings.amqp))
+        at_work = Serving(participant, database, CLOCK, name, tracing=live_tracing(settings.amqp), tallies=tallies)
         bus = await open_bus(settings.amqp, name=name)
         try:
             async with live_spans(settings, participant.service):
@@ -222,7 +235,7 @@ async def live_spans(settings: Settings, service: str) -> AsyncIterator[None]:
     try:
         flush = export_live_spans(service, settings.otlp, headers_of(settings))
     except ValueError as error:
-        raise _wrong_backend(settings.otlp, error) from None
+        raise wrong_backend(settings.otlp, error) from None
     try:
         yield
     finally:
@@ -236,10 +249,11 @@ def trace_backend(settings: Settings, url: str) -> TraceBackend:
     try:
         return OtlpBackend(url, headers_of(settings))
     except ValueError as error:
-        raise _wrong_backend(url, error) from None
+        raise wrong_backend(url, error) from None
 
 
-def _wrong_backend(url: str, error: ValueError) -> WrongAddress:
+def wrong_backend(url: str, error: ValueError) -> WrongAddress:
+    """A telemetry backend that cannot be one, for whoever set it."""
     return WrongAddress(
         f"tracing backend {masked(url)!r} is not known: {error}. Fix: OTLP over HTTP, e.g. http://collector:4318"
     )

@@ -44,7 +44,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     database: str = ""
     """A participant's own database: `postgres://…`, or `sqlite:///path`."""
     health: str = ""
-    """`host:port` of the readiness endpoint; empty: none."""
+    """`host:port` of the readiness endpoint, and of `/metrics`; empty: none."""
+    metrics: bool = True
+    """Where `health` or `otlp` is set: count, show `/metrics` beside `/readyz`, and send metrics to `otlp`."""
+    metrics_interval: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = 30
+    """Seconds between two sendings of metrics to `otlp`."""
     processes: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     """Orchestrators that `saga run` starts."""
     event_loop: Literal["auto", "asyncio", "uvloop"] = "auto"
@@ -72,8 +76,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Where `saga trace url` leads to, e.g. `http://jaeger:16686/trace/{trace}`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged, from this level on."""
-    log_format: Literal["text", "json"] = "text"
-    """A line for people, or an object for programs; on stderr."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """A line for people, or an object for programs; on stderr. auto: text on a terminal, JSON elsewhere."""
+    log_texts: Literal["auto", "always", "never"] = "auto"
+    """Let error texts of services and what peers wrote into logs. auto: on a terminal, and in `saga dev`."""
 
 
 class Origin(msgspec.Struct, frozen=True):

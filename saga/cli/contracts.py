@@ -59,7 +59,7 @@ def _document(modules: tuple[str, ...], *, title: str, version: str) -> dict[str
             code=NOTHING_THERE,
         )
     definitions = {v.name: v for v in held if isinstance(v, Definition)}
-    described = [Described(one.compiled, one.input, one.output) for _, one in sorted(definitions.items())]
+    described = [Described(one.compiled, one.input, one.output, one.signals) for _, one in sorted(definitions.items())]
     return asyncapi_document(dict.fromkeys(commands), described, title=title, version=version)
 
 

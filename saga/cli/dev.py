@@ -20,6 +20,7 @@ STATE_DEFAULT = ".saga"
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[MODULE:PARTICIPANT]...")
+@click.option("--reference", multiple=True, help="Run only this reference process; repeatable: saga demo --list.")
 @click.option("--definitions", "modules", multiple=True, help="Publish MODULE's definitions first; repeatable.")
 @click.option(
     "--state",
@@ -29,31 +30,45 @@ STATE_DEFAULT = ".saga"
     help="Folder that everything is kept in.",
 )
 @click.pass_context
-def dev(ctx: click.Context, targets: tuple[str, ...], modules: tuple[str, ...], state: Path) -> None:
+def dev(
+    ctx: click.Context, targets: tuple[str, ...], reference: tuple[str, ...], modules: tuple[str, ...], state: Path
+) -> None:
     """Run an orchestrator and participants in one process, over SQLite and an in-memory broker, until Ctrl-C.
 
-    Without arguments: the reference shop, with its carrier and its mail server. Kill it at any moment and start it
+    Without arguments: all reference processes, with the outside world they act on. Kill it at any moment and start it
     again: it goes on. A participant that is to run in a terminal of its own joins with
     `saga --amqp dev://SERVICE@/folder serve MODULE:OBJECT`. For development; production is `saga run` and `saga serve`
     over RabbitMQ and Postgres.
     """
     from saga.cli import logs
+    from saga.demo.reference import PIECES
     from saga.embedded import claimed, place_in
+    from saga.participant import SagaFields
 
+    if reference and (targets or modules):
+        raise click.UsageError("--reference runs our services. Fix: give it alone, or leave it out")
+    for name in reference:
+        if name not in PIECES:
+            raise click.BadParameter(f"there is no {name!r}. Fix: one of {', '.join(PIECES)}")
     settings = settings_of(ctx)
-    logs.configure("warning" if settings.log_level == "info" else settings.log_level, settings.log_format)
+    level = "warning" if settings.log_level == "info" else settings.log_level
+    fields = [SagaFields()]
+    logs.configure(level, settings.log_format, settings.log_texts, development=True, fields=fields)
     place = place_in(state)
     with claimed(place):
-        asyncio.run(_dev(settings, place, targets, modules))
+        asyncio.run(_dev(settings, place, (targets, modules), reference or tuple(PIECES)))
     click.echo("drained")
 
 
-async def _dev(settings: Any, place: Any, targets: tuple[str, ...], modules: tuple[str, ...]) -> None:
+async def _dev(
+    settings: Any, place: Any, given: tuple[tuple[str, ...], tuple[str, ...]], pieces: tuple[str, ...]
+) -> None:
     from saga.bootstrap import engine_settings
     from saga.core.errors import DefinitionConflict
     from saga.embedded import Parts, live
     from saga.named import definitions_in, participant_in
 
+    targets, modules = given
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -61,11 +76,11 @@ async def _dev(settings: Any, place: Any, targets: tuple[str, ...], modules: tup
         if targets or modules:
             participants = [participant_in(target) for target in targets]
             parts = Parts(participants, [each for module in modules for each in definitions_in(module)])
-            lines: dict[str, str] = {}
+            pieces, lines = (), dict[str, str]()
         else:
-            parts, lines = await _reference(place, stack)
+            parts, lines = await _reference(place, pieces, stack)
         try:
-            greet = partial(_greet, place, parts, lines)
+            greet = partial(_greet, place, parts, pieces, lines)
             await live(place, parts, stop, greet, settings=engine_settings(settings))
         except DefinitionConflict as conflict:
             raise CommandFailed(
@@ -74,21 +89,26 @@ async def _dev(settings: Any, place: Any, targets: tuple[str, ...], modules: tup
             ) from None
 
 
-async def _reference(place: Any, stack: AsyncExitStack) -> tuple[Any, dict[str, str]]:
+async def _reference(place: Any, pieces: tuple[str, ...], stack: AsyncExitStack) -> tuple[Any, dict[str, str]]:
     from saga.demo import reference
     from saga.embedded import Parts
 
     reference.make_importable()
-    world = await stack.enter_async_context(reference.world(place.folder))
-    (place.folder / "order.json").write_bytes(reference.example_order("my-first-order"))
-    parts = Parts(reference.participants(), reference.definitions())
-    return parts, {
-        "carrier": f"{world.carrier}  (PUT /settings makes it misbehave)",
-        "mail server": f"{world.smtp}  (what it took: {place.folder / 'mail.jsonl'})",
+    world = await stack.enter_async_context(reference.world(pieces, place.folder))
+    for name in pieces:
+        (place.folder / f"{name}.json").write_bytes(reference.PIECES[name].example(f"my-first-{name}"))
+    parts = Parts(reference.participants(pieces), reference.definitions(pieces))
+    lines = {
+        name: f"{address}  (what it did: {place.folder / reference.WORLD[name].books})"
+        for name, address in world.items()
     }
+    if people := reference.approvers(pieces):
+        told = ", ".join(f"{person} ({' and '.join(roles)})" for person, roles in people.items())
+        lines["who decides"] = f"{told}: saga approvals list, and approve with --actor"
+    return parts, lines
 
 
-def _greet(place: Any, parts: Any, lines: dict[str, str], resent: int) -> None:
+def _greet(place: Any, parts: Any, pieces: tuple[str, ...], lines: dict[str, str], resent: int) -> None:
     """Say where everything is and what to type next."""
     services = ", ".join(participant.service for participant in parts.participants)
     sagas = ", ".join(f"{definition.name} v{definition.version}" for definition in parts.definitions)
@@ -106,18 +126,28 @@ def _greet(place: Any, parts: Any, lines: dict[str, str], resent: int) -> None:
     if resent:
         click.echo(f"  sent again   {resent} commands of sagas that were under way")
     click.echo("\nin another terminal:")
-    click.echo(f"  export SAGA_AMQP={shlex.quote(place.bus)} SAGA_STORE={shlex.quote(place.store)}")
-    if "carrier" in lines:
-        click.echo(f"  {command_name()} start order --wait --data @{shlex.quote(str(place.folder / 'order.json'))}")
+    click.echo(f"  export SAGA_AMQP={shlex.quote(place.bus)} SAGA_STORE={shlex.quote(place.store)}{_approvers(pieces)}")
+    for name in pieces:
+        click.echo(f"  {command_name()} start {name} --wait --data @{shlex.quote(str(place.folder / name))}.json")
     click.echo(f"  {command_name()} list\n\nCtrl-C ends it.")
     sys.stdout.flush()
 
 
+def _approvers(pieces: tuple[str, ...]) -> str:
+    """Who may decide, for the commands in the other terminal: they ask their settings."""
+    from saga.demo.reference import approvers
+    from saga.settings import approvers_as_text
+
+    people = approvers(pieces)
+    return f" SAGA_APPROVERS={shlex.quote(approvers_as_text(people))}" if people else ""
+
+
 def _absent(parts: Any) -> list[str]:
     """Services that the definitions send commands to, without a participant in this process."""
+    from saga.core.children import SERVICE
     from saga.core.definition import steps_of
 
-    here = {participant.service for participant in parts.participants}
+    here = {SERVICE, *(participant.service for participant in parts.participants)}
     asked = {step.command.service for each in parts.definitions for step in steps_of(each.compiled.blocks)}
     return sorted(asked - here)
 

@@ -16,7 +16,7 @@ LEAVE_SECONDS = 5.0
 
 
 @click.command()
-@click.option("--health", help="host:port of /healthz and /readyz.")
+@click.option("--health", help="host:port of /healthz, /readyz and /metrics.")
 @click.pass_context
 def follow(ctx: click.Context, /, **flags: Any) -> None:
     """Follow the history until SIGTERM, and publish lifecycle events on saga.events.
@@ -27,29 +27,33 @@ def follow(ctx: click.Context, /, **flags: Any) -> None:
     from saga.cli import logs
 
     settings = settings_of(ctx, **flags)
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format, settings.log_texts)
     asyncio.run(_follow(settings))
 
 
 async def _follow(settings: Any) -> None:
     import logging
 
+    from saga.cli.metrics import counted
     from saga.cli.patience import stop_signals
     from saga.cli.run import serving_health
 
     log = logging.getLogger("saga")
     await _look_at_broker(settings)
     stop = stop_signals()
-    async with followed(settings) as following:
+    reports: list[Callable[[], dict[str, dict[str, str]]]] = []
 
-        def report() -> dict[str, object]:
-            found = following()
-            working = all("trouble" not in each and each["state"] != "starting" for each in found.values())
-            return {"ready": working and not stop.is_set(), "draining": stop.is_set(), "following": found}
+    def report() -> dict[str, object]:
+        found = reports[-1]() if reports else {}
+        working = all("trouble" not in each and each["state"] != "starting" for each in found.values())
+        return {"ready": bool(found) and working and not stop.is_set(), "draining": stop.is_set(), "following": found}
 
-        with serving_health(settings.health, report):
-            log.info("follower started", extra={"pid": os.getpid(), "health": settings.health or "off"})
-            await stop.wait()
+    with counted(settings, "saga", report) as tallies:
+        async with followed(settings, tallies) as following:
+            reports.append(following)
+            with serving_health(settings.health, report, tallies):
+                log.info("follower started", extra={"pid": os.getpid(), "health": settings.health or "off"})
+                await stop.wait()
     log.info("follower stopped", extra={"pid": os.getpid()})
 
 
@@ -66,11 +70,11 @@ async def _look_at_broker(settings: Any) -> None:
 
 
 @asynccontextmanager
-async def followed(settings: Any) -> AsyncIterator[Callable[[], dict[str, dict[str, str]]]]:
+async def followed(settings: Any, tallies: Any = None) -> AsyncIterator[Callable[[], dict[str, dict[str, str]]]]:
     """Follow as long as this lasts; gives what says how it goes. Whatever happens to it, it disturbs nobody."""
     from saga.bootstrap import following
 
-    async with following(settings, name=f"follower {os.getpid()}") as loops:
+    async with following(settings, name=f"follower {os.getpid()}", tallies=tallies) as loops:
         work = asyncio.create_task(loops.run(), name="follow")
         try:
             yield loops.report

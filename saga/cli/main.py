@@ -77,7 +77,7 @@ class LazyGroup(click.Group):
 @click.option("--amqp", help="Broker: amqp://user:password@host:port/vhost, or dev:///folder.")
 @click.option("--store", help="The engine's store: postgres://… or sqlite:///path.")
 @click.option("--log-level", help="debug, info, warning or error.")
-@click.option("--log-format", help="text or json.")
+@click.option("--log-format", help="auto, text or json.")
 @click.version_option(package_name="saga-engine", message="saga %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, /, config: Path | None, profile: str | None, **flags: str | None) -> None:

@@ -19,7 +19,9 @@ RESTART_MAX_SECONDS = 10.0
 
 @click.command()
 @click.option("--processes", type=click.IntRange(1, 64), help="Orchestrator processes to run [default: 1].")
-@click.option("--health", help="host:port of /healthz and /readyz; with several processes each takes the next port.")
+@click.option(
+    "--health", help="host:port of /healthz, /readyz and /metrics; of several processes each takes the next port."
+)
 @click.option("--max-in-flight", type=click.IntRange(1), help="Unanswered commands above which starts wait.")
 @click.option("--follow/--no-follow", default=None, help="Publish lifecycle events too [default: follow].")
 @click.option("--publish", "modules", multiple=True, help="Publish a module's definitions first. May be repeated.")
@@ -33,7 +35,7 @@ def run(ctx: click.Context, /, modules: tuple[str, ...], **flags: Any) -> None:
     from saga.cli import logs, loop
 
     settings = settings_of(ctx, **flags)
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format, settings.log_texts)
     if settings.processes == 1:
         loop.run(_orchestrate(settings, modules), settings.event_loop)
     else:
@@ -45,6 +47,7 @@ async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
 
     from saga.bootstrap import open_bus, orchestrator
     from saga.cli.loop import name_of
+    from saga.cli.metrics import counted
     from saga.cli.patience import Patience, stop_signals
 
     log = logging.getLogger("saga")
@@ -56,13 +59,13 @@ async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
     def report() -> dict[str, object]:
         return reports[-1]()
 
-    with serving_health(settings.health, report):
+    with counted(settings, "saga", report) as tallies, serving_health(settings.health, report, tallies):
         if modules:
             await _publish(settings, modules, patience)
         bus = await patience.wait_for("broker", lambda: open_bus(settings.amqp, name=f"orchestrator {pid}"))
         if bus is None:
             return
-        async with _followed(settings) as following, orchestrator(settings, bus) as engine:
+        async with _followed(settings, tallies) as following, orchestrator(settings, bus, tallies) as engine:
             reports.append(lambda: engine.health.report() | {"following": following()})
             stopping = asyncio.create_task(_pass_on(stop, engine.stop))
             about = {"pid": pid, "health": settings.health or "off", "loop": name_of(asyncio.get_running_loop())}
@@ -75,14 +78,14 @@ async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
 
 
 @asynccontextmanager
-async def _followed(settings: Any) -> AsyncIterator[Callable[[], dict[str, dict[str, str]]]]:
+async def _followed(settings: Any, tallies: Any) -> AsyncIterator[Callable[[], dict[str, dict[str, str]]]]:
     """Beside the orchestrator and until it has drained, if the settings say so."""
     if not settings.follow:
         yield dict
         return
     from saga.cli.follow import followed
 
-    async with followed(settings) as following:
+    async with followed(settings, tallies) as following:
         yield following
 
 
@@ -99,8 +102,8 @@ async def _publish(settings: Any, modules: tuple[str, ...], patience: Any) -> No
 
 
 @contextmanager
-def serving_health(address: str, report: Callable[[], dict[str, object]]) -> Iterator[None]:
-    """Readiness over HTTP as long as this lasts, from the first moment; nothing without an address."""
+def serving_health(address: str, report: Callable[[], dict[str, object]], tallies: Any = None) -> Iterator[None]:
+    """Readiness and metrics over HTTP as long as this lasts, from the first moment; nothing without an address."""
     if not address:
         yield
         return
@@ -110,8 +113,13 @@ def serving_health(address: str, report: Callable[[], dict[str, object]]) -> Ite
         found = report()
         return bool(found["ready"]), found
 
+    page = None
+    if tallies is not None:
+        from saga.adapters.telemetry.metrics import MetricsPage
+
+        page = MetricsPage(tallies)
     try:
-        server = HealthServer(address, snapshot)
+        server = HealthServer(address, snapshot, page)
     except (OSError, ValueError, OverflowError) as error:
         raise CommandFailed("SAGA-1007", f"--health {address}: {error}. Fix: host:port, with a free port") from None
     server.start()
@@ -153,8 +161,11 @@ def environment_of(settings: Any, number: int) -> dict[str, str]:
         "SAGA_OTLP_HEADERS": ",".join(settings.otlp_headers),
         "SAGA_TRACE_SAMPLING": ",".join(settings.trace_sampling),
         "SAGA_TRACE_TEXTS": str(settings.trace_texts).lower(),
+        "SAGA_METRICS": str(settings.metrics).lower(),
+        "SAGA_METRICS_INTERVAL": str(settings.metrics_interval),
         "SAGA_LOG_LEVEL": settings.log_level,
         "SAGA_LOG_FORMAT": settings.log_format,
+        "SAGA_LOG_TEXTS": settings.log_texts,
     }
     if settings.health:
         host, _, port = settings.health.rpartition(":")

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -132,13 +133,23 @@ async def _list(settings: Any, options: dict[str, Any]) -> list[dict[str, object
                 "key": row.start_key[2:],
                 "version": row.definition_version,
                 "status": row.status,
-                "waits_for": row.wait_text,
+                "waits_for": await _needed_below(store, row) or row.wait_text,
                 "started_at": row.started_at,
             }
             for row in await store.sagas(where)
         ]
     finally:
         await store.close()
+
+
+async def _needed_below(store: Any, row: Any) -> str:
+    # Looked up for those that wait for a sub-saga only: it takes questions to the store for each of them.
+    if row.wait_kind != "child":
+        return ""
+    from saga.engine.lookup import needed_below
+    from saga.stores import CLOCK
+
+    return await needed_below(store, CLOCK, row)
 
 
 def _tag(text: str) -> tuple[str, str]:
@@ -172,7 +183,7 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
     for note in detail.parked_messages:
         say(f"parked message {note.id}: {note.reason}: {note.detail}")
         _hint(note.reason)
-    _show_below(detail)
+    show_below(detail.children, detail.approvals, detail.saga)
     if detail.output is not None:
         say(f"output: {bytes(detail.output).decode()}")
 
@@ -193,14 +204,17 @@ def _hint(word: str) -> None:
         say(f"  fix: {found.fix} ({found.number})")
 
 
-def _show_below(detail: Any) -> None:
-    """Its sub-sagas, and what somebody has to decide in all of it."""
-    for child in detail.children:
+def show_below(children: Iterable[Any], approvals: Iterable[Any], saga: str) -> None:
+    """Sub-sagas, and what somebody has to decide in all of it, with the commands that help."""
+    for child in children:
         waits = f"  waits: {child.waits_for}" if child.waits_for else ""
         say(f"sub-saga {child.place}: {child.saga}  {child.name} v{child.definition_version}  {child.status}{waits}")
-    for each in detail.approvals:
+        for path in child.parked:
+            say(f"  fix: saga resolve {child.saga} {path} retry --reason …; saga show {child.saga} says more")
+    for each in approvals:
         about = f": {each.summary}" if each.summary else ""
         say(f"to be decided: {each.place} by {' or '.join(each.roles)}{about}")
+        say(f"  next: saga approvals show {saga} {each.place}")
 
 
 async def _describe(settings: Any, saga: str) -> Any:

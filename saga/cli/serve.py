@@ -13,7 +13,7 @@ from saga.cli.main import settings_of
 @click.argument("target", metavar="MODULE:OBJECT")
 @click.option("--database", help="The service's own database: postgres://… or sqlite:///path.")
 @click.option("--migrate", is_flag=True, help="Create or update the inbox and the service's own tables first.")
-@click.option("--health", help="host:port of /healthz and /readyz.")
+@click.option("--health", help="host:port of /healthz, /readyz and /metrics.")
 @click.pass_context
 def serve(ctx: click.Context, /, target: str, migrate: bool, **flags: Any) -> None:  # noqa: FBT001 - a click flag
     """Run the participant MODULE:OBJECT (a Participant, or a function that returns one) until SIGTERM, then drain.
@@ -23,9 +23,10 @@ def serve(ctx: click.Context, /, target: str, migrate: bool, **flags: Any) -> No
     """
     from saga.cli import logs, loop
     from saga.named import participant_in
+    from saga.participant import SagaFields
 
     settings = settings_of(ctx, **flags)
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format, settings.log_texts, fields=[SagaFields()])
     loop.run(_serve(settings, participant_in(target), migrate=migrate), settings.event_loop)
 
 
@@ -48,6 +49,7 @@ async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
 
     from saga.bootstrap import serving
     from saga.cli.loop import name_of
+    from saga.cli.metrics import counted
     from saga.cli.patience import Patience, stop_signals
     from saga.cli.run import serving_health
     from saga.participant import run
@@ -64,10 +66,13 @@ async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
         return {"ready": not stop.is_set(), "draining": stop.is_set(), **about}
 
     async with AsyncExitStack() as stack:
-        stack.enter_context(serving_health(settings.health, report))
+        tallies = stack.enter_context(counted(settings, participant.service, report))
+        stack.enter_context(serving_health(settings.health, report, tallies))
 
         async def opened() -> tuple[Any, Any]:
-            return await stack.enter_async_context(serving(settings, participant, name=name, migrate=migrate))
+            return await stack.enter_async_context(
+                serving(settings, participant, name=name, migrate=migrate, tallies=tallies)
+            )
 
         found = await patience.wait_for("broker or database", opened)
         if found is None:

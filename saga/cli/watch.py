@@ -158,6 +158,8 @@ async def _follow(store: Any, saga: str, shown: Shown, *, until_parked: bool) ->
         news = None
         try:
             news = await follower.news()
+            if news is None and (needed := await follower.below()) is not None:
+                shown.standing(needed)
             away = False
         except Unavailable as error:
             if not follower.version:
@@ -179,6 +181,8 @@ class Follower:
     def __init__(self, store: Any, saga: str, shown: Shown) -> None:
         self.version = 0
         self._told_version = 0
+        self._row: Any = None
+        self._needed = ""
         self._store = store
         self._saga = saga
         self._shown = shown
@@ -195,7 +199,21 @@ class Follower:
         if row.version != self.version:
             return None  # it moved on meanwhile: the next look shows what led there
         self._told_version = self.version
+        self._row, self._needed = row, ""
         return row
+
+    async def below(self) -> Any:
+        """The row, saying what below the saga stands in front of a person; None unless that changed."""
+        from saga.engine.lookup import needed_below
+        from saga.stores import CLOCK
+
+        row = self._row
+        needed = "" if row is None else await needed_below(self._store, CLOCK, row)
+        if row is None or needed == self._needed:
+            return None
+        self._needed = needed
+        said = f"{needed}; saga show {self._saga} says more" if needed else row.wait_text
+        return msgspec.structs.replace(row, wait_text=said)
 
 
 async def _row(store: Any, saga: str) -> Any:

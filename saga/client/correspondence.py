@@ -138,7 +138,7 @@ class Correspondence:
         try:
             answer = result_from_wire(delivery)
         except ProtocolViolation as violation:
-            log.warning("not an answer", extra={"reason": str(violation)})
+            log.warning("not an answer", extra={"code": violation.code, "text": violation.detail})
             return
         ended = answer.kind is ResultKind.ENDED
         waiting = (self._ends if ended else self._answers).get(answer.in_reply_to)

@@ -1,6 +1,6 @@
 """Reading what people are asked: requests for approval, from the histories of the sagas that wait for them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from saga.core import events
@@ -12,14 +12,19 @@ from saga.core.messages import Kind
 from saga.core.pending import ApprovalDetail, approval_at, pending
 from saga.core.plan import Plan, plan_of
 from saga.core.state import SagaState
-from saga.ports import Definitions, Lookup, SagaFilter, SagaRow
+from saga.ports import Definitions, Lookup, SagaFilter, SagaRow, Tail
 
 WAITS = ("approval", "paused")
 """A saga that waits for a decision says so first of all, unless it is paused."""
+READ_AT_ONCE = 100
 
 
 class Reading(Lookup, Definitions, Protocol):
     """What of a store is read."""
+
+    async def load(self, since: Mapping[str, int]) -> dict[str, Tail]:
+        """See `saga.ports.Journal`."""
+        ...
 
 
 class Approvals:
@@ -38,7 +43,9 @@ class Approvals:
         With `root` those of one root and of everything below it. Raises Unavailable.
         """
         found: list[ApprovalDetail] = []
-        for row in await self._rows(root, name, limit):
+        rows = await self._rows(root, name, limit)
+        await self._read([row.saga for row in rows])
+        for row in rows:
             state = await self._state(row.saga)
             found += pending(await self._plan(row.definition), state, await self._steps(state))
         return found
@@ -67,6 +74,13 @@ class Approvals:
             if root is not None:
                 rows += await self._store.sagas(SagaFilter(ids=(root,), name=name, wait_kind=kind))
         return rows[:limit]
+
+    async def _read(self, sagas: Sequence[str]) -> None:
+        """The states of all of them, many at a time."""
+        for first in range(0, len(sagas), READ_AT_ONCE):
+            some = sagas[first : first + READ_AT_ONCE]
+            for saga, tail in (await self._store.load(dict.fromkeys(some, 0))).items():
+                self._states[saga] = fold(events.decode(commit) for commit in tail.commits)
 
     async def _steps(self, state: SagaState) -> tuple[str, ...]:
         """The steps that lead from the root to this saga."""

@@ -3,6 +3,7 @@
 Nothing here is made up: a line is an event of the stored history, and a time in it is the store's.
 """
 
+import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -11,12 +12,14 @@ import msgspec
 
 from saga.core import events as e
 from saga.core.address import template
+from saga.core.blocks import Branch
 from saga.core.definition import Step
-from saga.core.messages import Kind, ReplyEffect
+from saga.core.messages import Choice, Kind, ReplyEffect
 from saga.core.plan import Plan
 
 UNDO_COLUMN = 52
 STEP_WIDTH = 11
+STEP_WIDTH_MAX = 28
 TEXT_CHARACTERS_MAX = 100
 
 
@@ -39,10 +42,11 @@ class Mark(StrEnum):
     TURNED = "◀"
     UNDOING = "↶"
     PARKED = "‖"
+    ASKED = "?"
     NOTED = "·"
 
 
-PLAIN_MARKS = dict(zip(Mark, ("*", ">", "+", "x", "~", "<", "<", "!", "."), strict=True))
+PLAIN_MARKS = dict(zip(Mark, ("*", ">", "+", "x", "~", "<", "<", "!", "?", "."), strict=True))
 """For terminals that cannot show the others."""
 
 
@@ -56,46 +60,75 @@ class Entry(msgspec.Struct, frozen=True):
     text: str
 
 
-class Timeline:
-    """One saga, event by event."""
+class Board:
+    """What the lines of a saga and of those below it have in common."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self) -> None:
+        self.began_at: datetime | None = None
+        self.marks: dict[str, dict[Lane, Mark]] = {}
+        self.step_width = STEP_WIDTH
+
+
+class Timeline:
+    """One saga, event by event; `branches` puts the branch a step stands in before its name."""
+
+    def __init__(self, plan: Plan, *, branches: bool = False, above: str = "", board: Board | None = None) -> None:
         self.ended = False
         self._plan = plan
-        self._began_at: datetime | None = None
-        self._marks: dict[str, dict[Lane, Mark]] = {}
+        self._branches = branches
+        self._above = above
+        self._board = board or Board()
+        if branches:
+            width = max((len(above + self._place(path)) for path in plan.steps), default=0)
+            self._board.step_width = max(self._board.step_width, min(width, STEP_WIDTH_MAX))
+
+    def below(self, step: str, plan: Plan) -> "Timeline":
+        """That of a sub-saga which a step has started: its lines and columns stand among these, under the step's."""
+        above = f"{self._above}{self._place(step)}/"
+        return Timeline(plan, branches=self._branches, above=above, board=self._board)
 
     def add(self, commit: bytes) -> list[Entry]:
         """The lines of one stored commit. Raises msgspec.ValidationError for bytes this release did not write."""
-        found = [self._entry(event) for event in e.decode(commit)]
+        found = [self._placed(self._entry(event)) for event in e.decode(commit)]
         for entry in found:
-            self._began_at = self._began_at or entry.at
+            self._board.began_at = self._board.began_at or entry.at
             if entry.step and entry.mark is not Mark.NOTED:
-                self._marks.setdefault(entry.step, {})[entry.lane] = entry.mark
+                self._board.marks.setdefault(entry.step, {})[entry.lane] = entry.mark
         return found
 
     def line(self, entry: Entry) -> str:
         """An entry as text: its time since the start, then its lane."""
-        since = entry.at - (self._began_at or entry.at)
-        text = (
-            f"{entry.mark} {entry.step.ljust(STEP_WIDTH)} {entry.text}" if entry.step else f"{entry.mark} {entry.text}"
-        )
-        column = " " * (UNDO_COLUMN if entry.lane is Lane.UNDO else 0)
+        since = entry.at - (self._board.began_at or entry.at)
+        width = self._board.step_width
+        text = f"{entry.mark} {entry.step.ljust(width)} {entry.text}" if entry.step else f"{entry.mark} {entry.text}"
+        column = " " * (UNDO_COLUMN + width - STEP_WIDTH if entry.lane is Lane.UNDO else 0)
         return f"{since / timedelta(seconds=1):>8.3f}s  {column}{text}".rstrip()
 
     def lanes(self) -> list[str]:
         """Both lanes as they stand: a column for each step that was reached, what undid it below it."""
-        forward = [f"{step} {marks.get(Lane.FORWARD, Mark.NOTED)}" for step, marks in self._marks.items()]
+        forward = [f"{step} {marks.get(Lane.FORWARD, Mark.NOTED)}" for step, marks in self._board.marks.items()]
         lines = [f"  forward   {' ── '.join(forward)}"]
-        undone = [Lane.UNDO in marks for marks in self._marks.values()]
+        undone = [step if Lane.UNDO in marks else "" for step, marks in self._board.marks.items()]
         if any(undone):
             cells = [
                 f"{step} {marks[Lane.UNDO]}" if Lane.UNDO in marks else " " * (len(step) + 2)
-                for step, marks in self._marks.items()
+                for step, marks in self._board.marks.items()
             ]
-            joints = [" ◀─ " if left and right else "    " for left, right in pairwise(undone)]
+            joints = [" ◀─ " if _follows(left, right) else "    " for left, right in pairwise(undone)]
             lines.append("  undo      " + "".join(map(str.__add__, cells, [*joints, ""])).rstrip())
         return lines
+
+    def _place(self, path: str) -> str:
+        """A path as it is shown: below what it stands in."""
+        if not self._branches:
+            return path
+        scopes = [scope for scope in self._plan.scopes.get(template(path), ()) if isinstance(scope, Branch)]
+        return "/".join([*(scope.path.rpartition("/")[2] for scope in reversed(scopes)), path])
+
+    def _placed(self, entry: Entry) -> Entry:
+        if entry.step:
+            return msgspec.structs.replace(entry, step=self._above + self._place(entry.step))
+        return msgspec.structs.replace(entry, step=self._above.rstrip("/")) if self._above else entry
 
     def _entry(self, event: e.AnyEvent) -> Entry:
         match event:
@@ -117,6 +150,8 @@ class Timeline:
             case e.StepParked(path=step):
                 lane = Lane.UNDO if event.kind is Kind.COMPENSATION else Lane.FORWARD
                 return Entry(event.at, lane, Mark.PARKED, step, event.text)
+            case e.ApprovalRequested() | e.ApprovalDecided() | e.ApprovalClosed():
+                return _about_people(event)
             case _:
                 return self._about_saga(event)
 
@@ -146,8 +181,30 @@ class Timeline:
                 output = _reply(event.output) if isinstance(event, e.SagaCompleted) else ""
                 return Entry(event.at, Lane.SAGA, Mark.BEGUN, "", f"{status}  {output}".rstrip())
             case _:
-                path = str(getattr(event, "path", ""))
-                return Entry(event.at, Lane.SAGA, Mark.NOTED, "", f"{type(event).__name__} {path}".rstrip())
+                said = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
+                return Entry(event.at, Lane.SAGA, Mark.NOTED, "", f"{said} {getattr(event, 'path', '')}".rstrip())
+
+
+def _follows(left: str, right: str) -> bool:
+    """Whether `left` was undone after `right`: both were, and not side by side."""
+    above, beside = left.rpartition("/")[0], right.rpartition("/")[0]
+    return bool(left and right) and (above == beside or not above or not beside)
+
+
+def _about_people(event: e.ApprovalRequested | e.ApprovalDecided | e.ApprovalClosed) -> Entry:
+    match event:
+        case e.ApprovalRequested():
+            about = f": {event.summary}" if event.summary else ""
+            text = f"{event.quorum} of {' or '.join(event.roles)} to decide{about}"
+            return Entry(event.at, Lane.FORWARD, Mark.ASKED, event.path, text)
+        case e.ApprovalDecided(choice=choice):
+            reason = f": {event.reason}" if event.reason else ""
+            changed = "" if bytes(event.edited) == b"null" else ", and changed it"
+            text = f"{event.approver} says {choice}{changed}{reason}"
+            mark = Mark.DONE if choice is Choice.APPROVE else Mark.FAILED
+            return Entry(event.at, Lane.FORWARD, mark, event.path, text)
+        case e.ApprovalClosed():
+            return Entry(event.at, Lane.FORWARD, Mark.NOTED, event.path, event.how)
 
 
 def _command(step: Step | None, *, undoing: bool) -> str:

@@ -18,7 +18,7 @@ from saga.core.replies import screen
 from saga.core.state import SagaState
 from saga.engine.cache import Live
 from saga.engine.children import asks, genuine, objection, refused, reply_of, start
-from saga.engine.dispatch import Dispatch, dispatch_of
+from saga.engine.dispatch import Dispatch, asking_again, dispatch_of
 from saga.testing.answers import Played, Sent, address
 from saga.testing.network import Flight, Flights
 from saga.testing.scripts import Scripts
@@ -126,6 +126,7 @@ class Engine:
         """Look at the clock; send again what may never have arrived."""
         if not self.apply(i.Tick(now=self.now, dispatched_version=self._dispatched)):
             self._publish(dispatch_of(self.story.plan, self.state, self._dispatched))
+            self._publish(asking_again(self.story.plan, self.state, self.now))
             self._set_alarm(exactly=True)
 
     def _set_alarm(self, *, exactly: bool) -> None:
@@ -229,7 +230,8 @@ def hear(parent: Engine, command: CommandMessage, played: Played, *, lost: bool)
     child = parent.children.get(key)
     if child is not None:
         child.mute = lost
-        child.apply(asks(command, parent.now))
+        if not child.apply(asks(command, parent.now)) and (reply := reply_of(child.state)) and not lost:
+            answer_parent(parent, reply)  # it has ended, and whoever asks again has not heard it
         return
     asked = genuine(command, Live(parent.story.plan, parent.state, parent.state.version))
     refusal = objection(asked, len(parent.children))

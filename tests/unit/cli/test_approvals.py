@@ -72,7 +72,9 @@ def test_what_waits_is_listed_and_shown(saga: Type, waiting: str) -> None:
     assert '"order": "o1"' in shown.out
     assert "who may decide: editor; 1 to approve" in shown.out
     assert "may be changed: order" in shown.out
-    assert "to be decided: review by editor" in saga("show", waiting).out
+    whole = saga("show", waiting).out
+    assert "to be decided: review by editor" in whole
+    assert f"next: saga approvals show {waiting} review" in whole
 
 
 def test_an_approval_is_recorded_with_the_claim(saga: Type, waiting: str) -> None:

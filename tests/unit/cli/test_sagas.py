@@ -2,6 +2,8 @@
 
 import pytest
 
+from saga.cli.sagas import show_below
+from saga.engine.lookup import ChildDetail
 from tests.unit.cli.conftest import Type
 
 NOBODY = "01930000-0000-7000-8000-00000000ffff"
@@ -102,3 +104,13 @@ def test_a_json_line_is_a_line(saga: Type, started: str) -> None:
         lines = saga("history", started, "-o", output).out.splitlines()
         assert len(lines) == 1
         assert '"input":{"id":"o1"}' in lines[0]
+
+
+def test_what_is_parked_below_is_shown_with_the_command_that_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the id of the sub-saga, which is the one to resolve."""
+    child = ChildDetail("access/account", "0193-c", "inner", 1, "parked", "in-doubt: nobody knows", ("reserve",))
+    show_below([child], [], "0193-a")
+    assert capsys.readouterr().out.splitlines() == [
+        "sub-saga access/account: 0193-c  inner v1  parked  waits: in-doubt: nobody knows",
+        "  fix: saga resolve 0193-c reserve retry --reason …; saga show 0193-c says more",
+    ]

@@ -10,11 +10,16 @@ import pytest
 from saga.adapters.sqlite import open_store
 from saga.adapters.sqlite.store import SqliteStore
 from saga.adapters.system import SystemClock
+from saga.cli.watch import Follower, Lines
 from saga.core.inputs import Abandon, Pause, Resume
+from saga.core.messages import Outcome, ReplyEffect
 from saga.engine.operate import Operation, operate
 from saga.ports import HistoryRow, SagaFilter, SagaRow, Unavailable
 from saga.stores import CLOCK
+from tests.builders import plan
 from tests.unit.cli.conftest import Type, Typed
+from tests.unit.engine.family import DAYS, INNER, asking, row, to_engine
+from tests.unit.engine.rig import Rig
 
 NOBODY = "01930000-0000-7000-8000-00000000ffff"
 Step = Callable[[], Awaitable[object]]
@@ -177,3 +182,29 @@ def test_a_store_that_goes_away_is_waited_for(
     assert [kind for _, kind in events(done)][-1] == "SagaAbandoned"
     reads[0], away = 0, {1}
     assert saga("watch", started).code == 6
+
+
+async def test_what_below_a_saga_needs_a_person_is_said_once() -> None:
+    """Nothing happens to the saga itself meanwhile; when somebody has helped, its own reason is back."""
+
+    class Silent(Lines):
+        def event(self, row: HistoryRow) -> None:
+            """Nothing."""
+
+    rig = Rig(plan(asking("access"), name="top", deadline=DAYS), INNER)
+    process = await rig.process()
+    await process.hop(await rig.start(name="top"))
+    await to_engine(rig, process)
+    top, inner = await row(rig, "top"), await row(rig, "inner")
+    follower = Follower(rig.store, top.saga, Silent())
+    assert (await follower.news()).saga == top.saga
+    assert await follower.below() is None
+    asked = await rig.command()
+    await process.hop(await rig.reply(asked, Outcome.REFUSED, code="in-doubt", effect=ReplyEffect.NONE))
+    assert await follower.news() is None
+    said = await follower.below()
+    assert said.wait_text.startswith("access parked: in-doubt: ")
+    assert said.wait_text.endswith(f"saga show {top.saga} says more")
+    assert await follower.below() is None
+    await operate(rig.store, rig.clock, inner.saga, Abandon(now=rig.clock.now(), actor="ann", reason="r"))
+    assert (await follower.below()).wait_text == top.wait_text

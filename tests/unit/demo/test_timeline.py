@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from saga.core import events as e
+from saga.core.blocks import Branch, Parallel
 from saga.core.definition import decode
-from saga.core.messages import Kind, ReplyEffect
+from saga.core.messages import Choice, Kind, ReplyEffect
 from saga.core.plan import Plan, plan_of
 from saga.demo.timeline import PLAIN_MARKS, Lane, Mark, Timeline
 from services.ordering.definitions import order
@@ -118,9 +119,9 @@ def test_a_timeline_knows_its_end(timeline: Timeline, event: e.AnyEvent, wanted:
 
 def test_every_event_has_a_line(timeline: Timeline) -> None:
     """An event nobody thought of here is shown by its name: nothing recorded is left out."""
-    assert lines(timeline, e.SagaPaused(at=START, actor="a", reason="r")) == ["   0.000s  · SagaPaused"]
+    assert lines(timeline, e.SagaPaused(at=START, actor="a", reason="r")) == ["   0.000s  · saga paused"]
     assert lines(timeline, e.BlockFailed(at=START, path="pay", step="charge", code="CardDeclined")) == [
-        "   0.000s  · BlockFailed pay"
+        "   0.000s  · block failed pay"
     ]
 
 
@@ -128,3 +129,63 @@ def test_every_mark_can_be_spelled_out() -> None:
     """A terminal without the marks gets one ASCII character for each."""
     assert PLAIN_MARKS.keys() == set(Mark)
     assert all(len(plain) == 1 and plain.isascii() for plain in PLAIN_MARKS.values())
+
+
+def test_a_branch_stands_before_the_step_in_it() -> None:
+    """Where branches are shown, lines and columns name them, and the column fits the longest name there is."""
+    setup = Parallel(path="setup", branches=(Branch(path="mailbox", body=(step("open"),)),))
+    timeline = Timeline(plan_with(step("charge"), setup), branches=True)
+    assert lines(timeline, started(), issued("charge", 10), issued("open", 20))[1:] == [
+        "   0.010s  → charge       charge-service.Charge",
+        "   0.020s  → mailbox/open open-service.Open",
+    ]
+    assert timeline.lanes() == ["  forward   charge → ── mailbox/open →"]
+
+
+def test_a_sub_saga_stands_below_its_step() -> None:
+    """Its lines name the step that started it, its end is not that of the saga, and all share one clock."""
+    timeline = Timeline(plan(), branches=True)
+    lines(timeline, started())
+    child = timeline.below("charge", plan_with(step("open")))
+    ended = e.SagaCompleted(at=at(30), output=msgspec.Raw(b"{}"))
+    assert lines(child, issued("open", 20), ended) == [
+        "   0.020s  → charge/open open-service.Open",
+        "   0.030s  ● charge      completed",
+    ]
+    assert (child.ended, timeline.ended) == (True, False)
+
+
+def test_people_are_told_of() -> None:
+    """Who is asked about what, and who said what, with the reason and that it was changed."""
+    asked = e.ApprovalRequested(
+        at=START, path="review", number=1, subject=msgspec.Raw(b"{}"), digest="d", roles=("editor",), summary="Letter"
+    )
+    said = e.ApprovalDecided(
+        at=START,
+        path="review",
+        number=1,
+        choice=Choice.APPROVE,
+        approver="ada",
+        by="desk",
+        digest="d",
+        request="r",
+        reason="shorter",
+        edited=msgspec.Raw(b'{"text":"a"}'),
+    )
+    no = msgspec.structs.replace(said, choice=Choice.REJECT, reason="", edited=msgspec.Raw(b"null"))
+    closed = e.ApprovalClosed(at=START, path="review", number=1, how=e.Closed.APPROVED)
+    assert lines(Timeline(plan()), asked, said, no, closed) == [
+        "   0.000s  ? review      1 of editor to decide: Letter",
+        "   0.000s  ✓ review      ada says approve, and changed it: shorter",
+        "   0.000s  ✗ review      ada says reject",
+        "   0.000s  · review      approved",
+    ]
+
+
+def test_what_was_undone_side_by_side_is_not_joined() -> None:
+    """An arrow leads from what was undone first to what was undone after it; branches have none between them."""
+    branches = tuple(Branch(path=f"{name}s", body=(step(name),)) for name in ("box", "disk"))
+    timeline = Timeline(plan_with(step("charge"), Parallel(path="setup", branches=branches)), branches=True)
+    for path in ("charge", "box", "disk"):
+        lines(timeline, issued(path, 0), e.CompensationSucceeded(at=START, path=path, execution=1))
+    assert timeline.lanes()[1] == "  undo      charge ✓ ◀─ boxs/box ✓    disks/disk ✓"

@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from contracts import inventory, notifications, payments, shipping
+from contracts.ordering import PlaceOrder
+from saga import Saga, define
 from saga.contract import Command, Contract, Effect, command
 from saga.core.definition import Await
 from saga.wire.asyncapi import Described, UnknownContract, asyncapi_document, written
@@ -106,6 +108,31 @@ def test_what_callers_say_is_described() -> None:
         place: Any = found
         for part in reference.removeprefix("#/").split("/"):
             place = place[part]
+
+
+class Paid(msgspec.Struct, frozen=True):
+    """Money has come."""
+
+    cents: int
+
+
+@define("waits", version=1)
+def waiting(s: Saga, order: PlaceOrder) -> None:
+    """Waits for a signal, then reserves."""
+    s.signal("payment", Paid, name="paid")
+    s.step(
+        "reserve",
+        inventory.ReserveStock(order_id=order.order_id, lines=order.lines),
+        undo=inventory.ReleaseStock(order_id=order.order_id),
+    )
+
+
+def test_a_signal_is_described_by_its_type() -> None:
+    """As the definition says it; what its type holds is among the schemas."""
+    described = Described(waiting.compiled, waiting.input, waiting.output, waiting.signals)
+    found: dict[str, Any] = asyncapi_document(COMMANDS, [described], title="t", version="1")
+    assert found["components"]["messages"]["signal.waits.paid"]["payload"] == {"$ref": "#/components/schemas/Paid"}
+    assert found["components"]["schemas"]["Paid"]["properties"] == {"cents": {"type": "integer"}}
 
 
 def test_the_same_modules_give_the_same_bytes() -> None:
