@@ -19,6 +19,7 @@ STAGES = (
     "compatibility",
     "conformance",
     "integration",
+    "infra",
     "simulation",
     "chaos",
     "acceptance",

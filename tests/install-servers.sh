@@ -19,11 +19,13 @@ docker_answers() { command -v docker >/dev/null 2>&1 && timeout 10 docker info >
 missing=()
 [ -n "${SAGA_TEST_POSTGRES:-}" ] || found postgres /usr/lib/postgresql/*/bin || docker_answers || missing+=(postgresql)
 [ -n "${SAGA_TEST_AMQP:-}" ] || found rabbitmq-server /usr/lib/rabbitmq/bin || docker_answers || missing+=(rabbitmq-server)
+# It brings promtool, which tests the rules of infra/prometheus, and a real Prometheus to try them on.
+{ found promtool && found prometheus; } || missing+=(prometheus)
 # Debian splits venv from Python. Without it there is no place to install the rest.
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3-venv)
 
 if [ ${#missing[@]} -eq 0 ]; then
-    say "PostgreSQL and RabbitMQ can be had here; nothing to install"
+    say "PostgreSQL, RabbitMQ and Prometheus can be had here; nothing to install"
     exit 0
 fi
 

@@ -83,13 +83,14 @@ class Field(NamedTuple):
 def pages() -> dict[Path, str]:
     """Every page as it has to be, with its hand-written text as it is."""
     return {
-        COMMANDS: _kept(COMMANDS, "\n\n".join(_commands())),
-        SETTINGS: _kept(SETTINGS, _settings()),
-        EVENTS: _kept(EVENTS, "\n\n".join(_events())),
+        COMMANDS: with_generated(COMMANDS, "\n\n".join(_commands())),
+        SETTINGS: with_generated(SETTINGS, _settings()),
+        EVENTS: with_generated(EVENTS, "\n\n".join(_events())),
     }
 
 
-def _kept(path: Path, generated: str) -> str:
+def with_generated(path: Path, generated: str) -> str:
+    """A page with what stands between its marks replaced. Raises AssertionError for one that lacks them."""
     page = path.read_text()
     assert MARKED.search(page), f"{path} lacks the marks {BEGIN} … {END}"
     return MARKED.sub(lambda _: f"{BEGIN}\n{generated}\n{END}\n", page, count=1)
@@ -117,7 +118,7 @@ def _commands() -> Iterator[str]:
         records = [each.get_help_record(context) for each in command.params]
         rows = [(f"`{record[0]}`", record[1]) for record in records if record]
         if rows:
-            yield _table(("option", ""), rows)
+            yield table(("option", ""), rows)
 
 
 def _settings() -> str:
@@ -137,7 +138,7 @@ def _settings() -> str:
         meaning = f"{field.meaning} {_bounds(Settings.__annotations__[field.name])}".strip()
         shown = "" if default in ("", ()) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
         rows.append((f"`{field.name}`", f"`{PREFIX}{field.name.upper()}`", "; ".join(given), shown, meaning))
-    return _table(("setting", "environment", "flag", "default", "meaning"), rows)
+    return table(("setting", "environment", "flag", "default", "meaning"), rows)
 
 
 def _bounds(kind: Any) -> str:
@@ -154,9 +155,9 @@ def _events() -> Iterator[str]:
         yield inspect.cleandoc(kind.__doc__ or "")
         shown = [(f"`{f.name}`", f.kind, "" if f.required else "may be left out", f.meaning) for f in fields_of(kind)]
         if shown:
-            yield _table(("field", "is", "", "meaning"), shown)
+            yield table(("field", "is", "", "meaning"), shown)
     yield "## Why a step is parked"
-    yield _table(("code", "meaning"), ((f"`{code}`", text) for code, text in _words(events.ParkCode)))
+    yield table(("code", "meaning"), ((f"`{code}`", text) for code, text in _words(events.ParkCode)))
 
 
 def fields_of(kind: type[Any]) -> list[Field]:
@@ -201,7 +202,8 @@ def _sentence(node: ast.stmt | None) -> str:
     return ""
 
 
-def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+def table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Markdown."""
     lines = [titles, tuple("---" for _ in titles), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

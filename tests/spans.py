@@ -47,7 +47,10 @@ def _node(span: Span, ordered: Sequence[Span]) -> Node:
 
 
 def nested(node: Node, *, foreign: frozenset[str] = frozenset()) -> None:
-    """Ranges nest from the step downwards: below the root's children. Spans named in `foreign` are of other clocks."""
+    """Ranges nest from the step downwards: below the root's children, and below those of each sub-saga.
+
+    Spans named in `foreign` are of other clocks.
+    """
     for step in node.children:
         _within(step, foreign)
 
@@ -56,11 +59,19 @@ def _within(node: Node, foreign: frozenset[str]) -> None:
     for child in node.children:
         if child.span.name in foreign:
             continue
+        if is_anchor(child):
+            nested(child, foreign=foreign)  # it has a history of its own
+            continue
         assert node.span.start_ns <= child.span.start_ns <= child.span.end_ns <= node.span.end_ns, (
             node.span.name,
             child.span.name,
         )
         _within(child, foreign)
+
+
+def is_anchor(node: Node) -> bool:
+    """Whether a sub-saga begins here."""
+    return node.span.name == f"{attribute(node.span, 'saga.name')} started"
 
 
 def attribute(span: Span, name: str) -> object:

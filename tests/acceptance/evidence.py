@@ -106,9 +106,9 @@ def mail_effects(lines: list[dict[str, Any]]) -> list[Effect]:
     ]
 
 
-async def ends_of(store: str) -> tuple[End, ...]:
-    """How every order stands."""
-    found = await rows(store, "select id, start_key, status, wait_text from sagas where name = 'order'")
+async def ends_of(store: str, name: str = "order") -> tuple[End, ...]:
+    """How every order stands, or every saga of another name."""
+    found = await rows(store, "select id, start_key, status, wait_text from sagas where name = $1", name)
     ends = []
     for saga, start_key, status, why in found:
         known = {"running": "running", "compensating": "running"}.get(status, status)

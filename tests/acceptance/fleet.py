@@ -75,6 +75,7 @@ class Fleet:
 
     def add(self, name: str, *command: str, **env: str) -> Member:
         """A process named so; it is started with the rest. `command` begins with a Python module."""
+        assert name not in self.members, f"two processes are named {name}"
         self.members[name] = Member(name, command, self._folder / name, {**self._env, **env})
         return self.members[name]
 

@@ -1,4 +1,5 @@
-"""`saga run --no-follow` and `saga follow` with short leases and small batches, so that many deaths fit in a short run.
+"""`saga run --no-follow` and `saga follow` with short leases, small batches and a resend after one second instead of
+ten, so that many deaths fit in a short run.
 
 python -m tests.acceptance.impatient orchestrator|follower
 """
@@ -6,19 +7,23 @@ python -m tests.acceptance.impatient orchestrator|follower
 import asyncio
 import os
 import sys
+from datetime import timedelta
 
 import msgspec
 
 from saga.bootstrap import CLOCK, IDS, engine_settings, following, open_bus, open_store
+from saga.core import outstanding
 from saga.engine.settings import FollowSettings
 from saga.engine.worker import Orchestrator
 from saga.settings import Settings, load
 
+RESEND_AFTER = timedelta(seconds=1)
 FOLLOW = FollowSettings(batch_max=3, interval_seconds=0.05, standby_seconds=0.1, lease_seconds=0.5)
 
 
 async def orchestrate(settings: Settings) -> None:
     """Until it is killed."""
+    vars(outstanding)["RESEND_AFTER"] = RESEND_AFTER  # no setting: nobody else needs it shorter
     bus, store = await open_bus(settings.amqp, name="orchestrator"), await open_store(settings.store)
     chosen = msgspec.structs.replace(engine_settings(settings), wake_interval_seconds=0.1, wake_lease_seconds=0.5)
     print("started", flush=True)

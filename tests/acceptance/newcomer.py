@@ -85,6 +85,8 @@ class Newcomer:
             **{name: value for name, value in os.environ.items() if not name.startswith("SAGA_")},
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "SAGA_LOG_FORMAT": "text",  # as on a terminal
+            "SAGA_LOG_TEXTS": "always",
             **environment,
         }
         self.write()

@@ -19,7 +19,7 @@ import msgspec
 
 from tests.acceptance.audit import Problem, Report, audit
 from tests.acceptance.evidence import gather, rows
-from tests.acceptance.town import SERVICES, Town, Troubles
+from tests.acceptance.town import Town, Troubles
 from tests.servers import PrivateRabbit
 
 KILL_EVERY_SECONDS = 1.0
@@ -52,14 +52,14 @@ async def run(plan: Plan, town: Town) -> Report:
     fleet = town.fleet
     stats = town.folder / "gremlin.json"
     _add_driver(plan, town)
-    queues = ["saga.replies", *(f"saga.commands.{name}" for name in SERVICES)] if plan.steal else []
+    queues = ["saga.replies", *(f"saga.commands.{name}" for name in town.piece.services)] if plan.steal else []
     fleet.add(
         "gremlin", "tests.acceptance.gremlin", "--url", town.amqp("gremlin"), "--stats", str(stats),
         f"--duplicate-rate={plan.duplicate_rate}", f"--lose-rate={plan.lose_rate}", f"--seed={plan.seed}",
         "--steal-from", *queues,
     )  # fmt: skip
     fleet.start()
-    troubles = [_break_broker(plan, town), _kill_on(plan, town)]
+    troubles = [_break_broker(plan, town), kill_on(town, plan.seconds, plan.seed, kill=plan.kill)]
     await asyncio.gather(*troubles, asyncio.sleep(plan.seconds))
     fleet.members["gremlin"].terminate()
     await settled(town, within_seconds=SETTLE_SECONDS_MAX)
@@ -97,14 +97,14 @@ def _add_driver(plan: Plan, town: Town) -> None:
     )  # fmt: skip
 
 
-async def _kill_on(plan: Plan, town: Town) -> None:
-    """Kill one of the six every second, and start again whatever does not run."""
-    chance = random.Random(plan.seed)
+async def kill_on(town: Town, seconds: float, seed: int, *, kill: bool = True) -> None:
+    """Kill one of the pulse every second, and start again whatever does not run."""
+    chance = random.Random(seed)
     begun = time.monotonic()
-    while time.monotonic() < begun + plan.seconds:
+    while time.monotonic() < begun + seconds:
         await asyncio.sleep(KILL_EVERY_SECONDS - RESTART_AFTER_SECONDS)
         town.fleet.revive(town.pulse)
-        if plan.kill:
+        if kill:
             name = chance.choice(town.pulse)
             await asyncio.to_thread(town.fleet.kill, name)
             await asyncio.sleep(RESTART_AFTER_SECONDS)

@@ -21,7 +21,8 @@ def commands(block: str) -> list[str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """A shell in which `saga` and `python` are those of this checkout, as after an installation."""
+    """A shell in which `saga` and `python` are those of this checkout, as after an installation; nothing that was said
+    to the engine or to `make` from outside is said in it."""
     commands_folder = folder / "commands"
     for name, runs in {"saga": "-m saga.cli ", "python": "", "python3": ""}.items():
         script = commands_folder / name
@@ -30,7 +31,7 @@ def environment(folder: Path) -> dict[str, str]:
             script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {runs}"$@"\n')
             script.chmod(0o755)
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("SAGA_")},
+        **{name: value for name, value in os.environ.items() if not name.startswith("SAGA_") and name != "ARGS"},
         "PATH": f"{commands_folder}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",

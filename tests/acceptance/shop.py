@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 EVERYTHING = "notifications, and everything else"
 """What a kill takes with it, as the auditor reads it."""
 READY_SECONDS_MAX = 30.0
+ACCEPTED_WITHIN = timedelta(minutes=2)
+"""A process that is killed whenever it is ready takes as long as its starts do."""
 SENT_AGAIN = "sent again"
 SLOWNESS = {"SAGA_FAULT_SLOW_RATE": "0.2", "SAGA_FAULT_SLOW_SECONDS": "0.15"}
 """So that a kill meets sagas that are under way."""
@@ -39,7 +42,7 @@ class Shop:
         self.state = folder / "state"
         self.log = folder / "caller.jsonl"
         self._fleet = Fleet(folder, {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **SLOWNESS})
-        self._dev = self._fleet.add("dev", "saga.cli", "dev", "--state", str(self.state))
+        self._dev = self._fleet.add("dev", "saga.cli", "dev", "--state", str(self.state), "--reference", "order")
 
     async def open(self) -> None:
         """Start the process, again or for the first time, and wait until it is ready."""
@@ -68,7 +71,7 @@ class Shop:
             await asyncio.sleep(seconds * number / len(orders))
             books.write("asked", order=order.order_id, total_cents=order.total_cents, unit_count=order.unit_count)
             try:
-                started = await client.start("order", order.body, key=order.order_id)
+                started = await client.start("order", order.body, key=order.order_id, within=ACCEPTED_WITHIN)
             except Refused as refused:
                 books.write("refused", order=order.order_id, code=refused.code, reason=refused.reason)
             else:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,20 @@ INVENTORY = Target(
     undo_body=b'{"order_id": "$UNIQUE"}',
     declined_body=b'{"order_id": "$UNIQUE", "lines": [{"sku": "sold-out", "unit_count": 2}]}',
 )
-
+ACCOUNTS = Target(
+    command="accounts.CreateAccount.v1",
+    body=b'{"employee_id": "$UNIQUE", "login": "ann"}',
+    undo="accounts.CloseAccount.v1",
+    undo_body=b'{"employee_id": "$UNIQUE"}',
+    declined_body=b'{"employee_id": "$UNIQUE", "login": "root"}',
+)
+WORKPLACE = Target(
+    command="workplace.AssignDesk.v1",
+    body=b'{"employee_id": "$UNIQUE", "site": "delft"}',
+    undo="workplace.ReleaseDesk.v1",
+    undo_body=b'{"employee_id": "$UNIQUE"}',
+    declined_body=b'{"employee_id": "$UNIQUE", "site": "attic"}',
+)
 
 ADDRESS = b'{"name": "Ann", "street": "Kade 1", "city": "Delft", "country": "NL"}'
 QUOTE = Target(command="shipping.QuoteCourier.v1", body=b'{"address": %b}' % ADDRESS, read_only=True)
@@ -38,6 +52,18 @@ MAIL = Target(
     command="notifications.SendMail.v1",
     body=b'{"to": "ann@example.org", "subject": "conform", "reference": "$UNIQUE"}',
 )
+CONTACT = Target(
+    command="contacts.UpsertContact.v1",
+    body=b'{"reference": "$UNIQUE", "email": "ann@example.org", "name": "Ann", "company": "Bakery",'
+    b' "document_id": "doc-1", "mail_id": "m-1"}',
+)
+
+
+OUTSIDE = {
+    "carrier": ("SAGA_CARRIER_URL", "http"),
+    "mailsink": ("SAGA_SMTP_URL", "smtp"),
+    "crm": ("SAGA_CRM_URL", "http"),
+}
 
 
 @pytest.fixture
@@ -49,7 +75,7 @@ def running(tmp_path: Path) -> Iterator[list[Service]]:
         service.close()
 
 
-@pytest.mark.parametrize("target", [PAYMENTS, INVENTORY], ids=lambda target: target.service)
+@pytest.mark.parametrize("target", [PAYMENTS, INVENTORY, ACCOUNTS, WORKPLACE], ids=lambda target: target.service)
 async def test_our_participants_keep_every_rule(
     target: Target, vhost: str, tmp_path: Path, running: list[Service]
 ) -> None:
@@ -61,16 +87,16 @@ async def test_our_participants_keep_every_rule(
     assert len(findings) == len(RULES)
 
 
-@pytest.mark.parametrize("target", [QUOTE, BOOK, MAIL], ids=lambda target: target.command)
+@pytest.mark.parametrize("target", [QUOTE, BOOK, MAIL, CONTACT], ids=lambda target: target.command)
 async def test_participants_with_effects_outside_keep_them_too(
     target: Target, vhost: str, tmp_path: Path, running: list[Service]
 ) -> None:
-    """Read only, with a probe, at most once: at a carrier and a mail server of their own."""
-    with world("carrier", tmp_path / "carrier.jsonl") as carrier, world("mailsink", tmp_path / "mail.jsonl") as mail:
-        urls = {
-            "SAGA_CARRIER_URL": f"http://{carrier.host}:{carrier.port}",
-            "SAGA_SMTP_URL": f"smtp://{mail.host}:{mail.port}",
-        }
+    """Read only, with a probe, at most once, under the provider's key: at businesses of their own."""
+    with ExitStack() as stack:
+        urls = {}
+        for name, (variable, scheme) in OUTSIDE.items():
+            there = stack.enter_context(world(name, tmp_path / f"{name}.jsonl"))
+            urls[variable] = f"{scheme}://{there.host}:{there.port}"
         service = Service.python(target.service, await declared(vhost, target.service), tmp_path, **urls)
         running.append(service.start())
         findings = await tried(vhost, target, service.restart)

@@ -1,5 +1,6 @@
 """The README's commands and code, word for word."""
 
+import os
 import re
 import subprocess
 import time
@@ -66,6 +67,7 @@ def test_two_commands_need_nothing(tmp_path: Path) -> None:
     shown = subprocess.run(
         demo.split(),
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name not in {"ARGS", "MAKEFLAGS"}},
         capture_output=True,
         text=True,
         timeout=SECONDS_MAX,

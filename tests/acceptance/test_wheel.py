@@ -36,13 +36,13 @@ def test_only_saga_becomes_importable(wheel: Path) -> None:
     assert "make demo" in metadata
 
 
-def demo(site: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def demo(site: Path, folder: Path, *name: str) -> subprocess.CompletedProcess[str]:
     """Run the demo of an unpacked wheel, from a folder where a user's own code has a name the demo uses too."""
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "services.py").write_text("raise RuntimeError('this is the user, not the demo')\n")
     return subprocess.run(
-        [sys.executable, "-m", "saga.cli", "demo", "--state", str(folder / "state")],
+        [sys.executable, "-m", "saga.cli", "demo", *name, "--state", str(folder / "state")],
         cwd=elsewhere,
         env={**os.environ, "PYTHONPATH": str(site)},
         stdin=subprocess.DEVNULL,
@@ -60,6 +60,20 @@ def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     shown = demo(site, tmp_path)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "1 charge of 42.00" in shown.stdout
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    ("customer-onboarding", "customers: 1 account open"),
+    ("hr-onboarding", "accounts: 1 account open"),
+    ("agency-outreach", "documents: 1 made, 1 kept; drafting: 1 draft"),
+])  # fmt: skip
+def test_another_process_runs_from_the_wheel(wheel: Path, tmp_path: Path, name: str, told: str) -> None:
+    """Its services, contracts and tables travel along as well."""
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    shown = demo(site, tmp_path, name)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert told in shown.stdout
 
 
 def test_the_demo_shows_a_changed_service_and_fails_for_a_wrong_one(wheel: Path, tmp_path: Path) -> None:

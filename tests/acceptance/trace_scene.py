@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,24 @@ FATES: dict[str, dict[str, str]] = {
 
 
 class Scene:
-    """A store, a broker, a backend, and processes."""
+    """A store, a broker, a backend, and processes. `MODULE` has the definitions and the participant."""
 
-    def __init__(self, folder: Path, postgres: PostgresServer, amqp: str, backend: Backend) -> None:
+    MODULE = "tests.acceptance.traced"
+    SERVICE = "guest"
+
+    def __init__(
+        self,
+        folder: Path,
+        postgres: PostgresServer,
+        amqp: str,
+        backend: Backend,
+        *,
+        password: str = "",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`password` stands in the addresses of the databases; `settings` are variables of every process."""
         self.folder = folder
-        self.dsn = postgres.create_database(f"traces_{time.time_ns()}")
+        self.dsn = _with_password(postgres.create_database(f"traces_{time.time_ns()}"), password)
         self.amqp = amqp
         self.backend = backend
         self.sagas: dict[str, str] = {}
@@ -58,20 +71,24 @@ class Scene:
             "SAGA_OTLP": backend.url,
             "SAGA_TRACE_SAMPLING": "quiet=0",
             "TRACED_MENDED": str(self._mended),
+            **(settings or {}),
         }
         self._env = {**env, "SAGA_STORE": self.dsn}
-        self._service = postgres.create_database(f"traced_{time.time_ns()}")
+        self._service = _with_password(postgres.create_database(f"traced_{time.time_ns()}"), password)
         self.fleet = Fleet(folder, env)
+        self.of_orchestrator: dict[str, str] = {}
+        self.of_participant: dict[str, str] = {}
+        """Variables of one process alone."""
 
     def prepare(self) -> None:
         """Tables, definitions, queues."""
         self.cli("db", "migrate")
-        self.cli("definitions", "publish", "tests.acceptance.traced")
-        asyncio.run(apply(self.amqp, wanted_topology(["guest"])))
+        self.cli("definitions", "publish", self.MODULE)
+        asyncio.run(apply(self.amqp, wanted_topology([self.SERVICE])))
 
     def open(self) -> None:
         """Start an orchestrator that follows too, and the service; wait until they work."""
-        self.fleet.add("orchestrator", "saga.cli", "run", SAGA_STORE=self.dsn)
+        self.fleet.add("orchestrator", "saga.cli", "run", SAGA_STORE=self.dsn, **self.of_orchestrator)
         self._open()
 
     def open_for_kills(self) -> None:
@@ -82,8 +99,8 @@ class Scene:
         self._open()
 
     def _open(self) -> None:
-        serve = ("serve", "tests.acceptance.traced:participant", "--migrate", "--database", self._service)
-        self.fleet.add("participant", "saga.cli", *serve)
+        serve = ("serve", f"{self.MODULE}:participant", "--migrate", "--database", self._service)
+        self.fleet.add("participant", "saga.cli", *serve, **self.of_participant)
         self.fleet.start()
         for member in self.fleet.members.values():
             member.wait_for("started")
@@ -149,7 +166,13 @@ class Scene:
         self.fleet.close()
 
 
-NAMES = ("traced", "quiet")
+NAMES = ("traced", "quiet", "hushed", "asked")
+
+
+def _with_password(dsn: str, password: str) -> str:
+    scheme, _, rest = dsn.partition("://")
+    user, _, place = rest.partition("@")
+    return f"{scheme}://{user.partition(':')[0]}:{password}@{place}" if password else dsn
 
 
 def history(scene: Scene, fate: str) -> list[dict[str, Any]]:

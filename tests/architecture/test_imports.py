@@ -24,13 +24,14 @@ HOMES = {
     "asyncpg": "saga/adapters/postgres/",
     "sqlite3": "saga/adapters/sqlite/",
     "opentelemetry": "saga/adapters/telemetry/",
+    "prometheus_client": "saga/adapters/telemetry/",
     "click": "saga/cli/",
 }
 
 # The public face: all that a service or a contract may know of the engine.
 PUBLIC = {
     "contracts": {"saga.contract"},
-    "services": {"saga", "saga.contract", "saga.participant"},
+    "services": {"saga", "saga.contract", "saga.define", "saga.participant"},
 }
 
 

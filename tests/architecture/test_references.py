@@ -10,7 +10,7 @@ import click
 import pytest
 
 from saga.cli.main import cli
-from tests import document_index, python_reference, reference_pages
+from tests import document_index, log_reference, metrics_reference, python_reference, reference_pages
 from tests.reference_pages import FIX, every_command
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,13 @@ def named(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-WRITTEN = {"commands, settings, events": reference_pages, "python": python_reference, "index": document_index}
+WRITTEN = {
+    "commands, settings, events": reference_pages,
+    "metrics": metrics_reference,
+    "python": python_reference,
+    "logs": log_reference,
+    "index": document_index,
+}
 
 
 @pytest.mark.parametrize("what", WRITTEN)

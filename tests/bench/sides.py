@@ -76,7 +76,8 @@ class Ours:
         self.name = "ours-16" if together else "ours"
         self._counts = {"orchestrator": orchestrators, "participant": participants}
         self._in_flight = in_flight
-        self._store = self._database = ""
+        self.store = self._database = ""
+        """Of the engine; one that is there already is taken as it is."""
         self.profiles: Path | None = None
         self.env: dict[str, str] = {}
         self.settings = {
@@ -86,10 +87,10 @@ class Ours:
         }
 
     def prepare(self) -> None:
-        self._store = self._stage.postgres.create_database(f"{self.name}-saga")
+        self.store = self.store or self._stage.postgres.create_database(f"{self.name}-saga")
         self._database = self._stage.postgres.create_database(self.name)
         for arguments in (["db", "migrate"], ["definitions", "publish", DEFINITION]):
-            self._stage.run(*python("saga.cli", "--store", self._store, *arguments))
+            self._stage.run(*python("saga.cli", "--store", self.store, *arguments))
 
     def start(self) -> Running:
         members: dict[str, ServerProcess] = {}
@@ -104,7 +105,7 @@ class Ours:
 
     def _command(self, role: str) -> Sequence[str]:
         if role == "orchestrator":
-            return ["saga.cli", "--amqp", self._stage.amqp("orchestrator"), "--store", self._store, "run"]
+            return ["saga.cli", "--amqp", self._stage.amqp("orchestrator"), "--store", self.store, "run"]
         serve = ["serve", f"{PARTICIPANT}:{self._target}", "--migrate", "--database", self._database]
         return ["saga.cli", "--amqp", self._stage.amqp("bench"), *serve]
 

@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 
 from saga.core.definitions_file import SALT_BYTES, definitions_file, password_hash
-from saga.core.topology import caller, deploy, orchestrator, participant, wanted_topology
+from saga.core.topology import User, caller, deploy, orchestrator, participant, wanted_topology
 from tests.bench.figures import Placed
 from tests.servers import PrivatePostgres, PrivateRabbit
 from tests.servers.process import ServerProcess
@@ -37,10 +37,10 @@ _WHOLE = """
 class Stage:
     """The servers of a run. A context manager; `folder` takes what processes print."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, services: Sequence[str] = SERVICES, users: Sequence[User] = ()) -> None:
         self.folder = folder
         definitions = folder / "broker.json"
-        definitions.write_bytes(_definitions())
+        definitions.write_bytes(_definitions(services, users))
         self.postgres = PrivatePostgres()
         self.rabbit = PrivateRabbit(definitions=definitions, user=f"deploy:{PASSWORD}")
 
@@ -106,7 +106,7 @@ class Caller:
     def close(self) -> None:
         """End it."""
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()  # waits, and closes the pipes
         REAPER.forget(self.pid, ROOT / "nowhere")
 
     def _answer(self) -> Any:
@@ -140,12 +140,13 @@ async def whole_orders(database: str, prefix: str) -> tuple[int, int]:
     return int(whole), int(rows)
 
 
-def _definitions() -> bytes:
+def _definitions(services: Sequence[str], others: Sequence[User]) -> bytes:
     users = [
         orchestrator(),
         deploy(),
-        *(participant(name) for name in SERVICES),
+        *(participant(name) for name in services),
         caller("driver", starts=["bench", "floor"]),
+        *others,
     ]
     hashes = {user.name: password_hash(PASSWORD, secrets.token_bytes(SALT_BYTES)) for user in users}
-    return definitions_file(wanted_topology(SERVICES, users), vhost="/", password_hashes=hashes)
+    return definitions_file(wanted_topology(services, users), vhost="/", password_hashes=hashes)

@@ -11,12 +11,25 @@ from tests.node import NodeMissing, project
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "contracts" / "asyncapi.json"
+TITLE = "Reference services"
 MODULES = (
     "contracts.inventory",
     "contracts.payments",
     "contracts.shipping",
     "contracts.notifications",
+    "contracts.customers",
+    "contracts.provisioning",
+    "contracts.mailboxes",
+    "contracts.accounts",
+    "contracts.workplace",
+    "contracts.research",
+    "contracts.documents",
+    "contracts.drafting",
+    "contracts.contacts",
     "services.ordering.definitions",
+    "services.onboarding.definitions",
+    "services.hr.definitions",
+    "services.outreach.definitions",
 )
 
 
@@ -32,7 +45,7 @@ def test_a_stale_document_is_told(tmp_path: Path) -> None:
     stale.write_bytes(DOCUMENT.read_bytes().replace(b"payments", b"payment", 1))
     done = _saga("--check", str(stale))
     assert done.returncode == 1
-    fix = f"fix: saga contracts asyncapi {' '.join(MODULES)} --title Orders --write {stale}"
+    fix = f"fix: saga contracts asyncapi {' '.join(MODULES)} --title '{TITLE}' --write {stale}"
     assert fix in " ".join(done.stderr.split())
     assert _saga("--write", str(stale)).returncode == 0
     assert stale.read_bytes() == DOCUMENT.read_bytes()
@@ -72,5 +85,5 @@ def test_the_official_parser_would_find_a_mistake(tmp_path: Path) -> None:
 
 
 def _saga(*arguments: str, modules: tuple[str, ...] = MODULES) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "saga.cli", "contracts", "asyncapi", *modules, "--title", "Orders", *arguments]
+    command = [sys.executable, "-m", "saga.cli", "contracts", "asyncapi", *modules, "--title", TITLE, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from saga.core.definition import Branch, Join, Parallel
@@ -142,6 +143,49 @@ async def test_a_child_is_undone_with_its_parent(place: Place, tmp_path: Path, w
         again.process.kill9()
     assert len(seen) == len(set(seen))
     assert await place.parked() == []
+
+
+async def test_a_running_child_is_awaited_and_then_undone(place: Place) -> None:
+    """Its parent is cancelled while it runs: it goes on to its end, and is undone as one unit then."""
+    await place.publish(plan(asking("access", running="wait"), name="patient", key=INPUT_ID, deadline=DAYS))
+    async with place.orchestrating(), place.calling() as caller:
+        started = await caller.start("patient", order(1))
+        await until_all(place, "inner", "running")
+        await caller.cancel(started.saga, "changed my mind")
+        await until_all(place, "patient", "compensating")
+        assert {row.status for row in await rows(place, "inner")} == {"running"}
+        async with place.serving() as seen:
+            await until_all(place, "patient", "compensated")
+            (inner,) = await until_all(place, "inner", "compensated")
+    assert len(seen) == 2, "reserved, and released"
+    assert [kind for kind in await kinds(place, inner.saga) if kind.startswith(("Cancel", "Saga"))] == [
+        "SagaStarted",
+        "SagaCompensated",
+    ]
+
+
+async def test_a_detached_child_stays(place: Place) -> None:
+    """Its parent is undone while it runs: it goes on by itself, and nothing of it is undone."""
+    detached = msgspec.structs.replace(asking("access"), undo=None, no_undo="goes on by itself")
+    branches = (Branch(path="one", body=(detached,)), Branch(path="two", body=(trusted("charge"),)))
+    await place.publish(plan(Parallel(path="both", branches=branches), name="loose", key=INPUT_ID, deadline=DAYS))
+    async with place.orchestrating(), place.calling() as caller:
+        started = await caller.start("loose", order(1))
+        await until_all(place, "inner", "running")
+        await caller.cancel(started.saga, "changed my mind")
+        async with place.serving("charge-service"):
+            await until_all(place, "loose", "compensated")
+        assert {row.status for row in await rows(place, "inner")} == {"running"}
+        async with place.serving("reserve-service") as seen:
+            await until_all(place, "inner", "completed")
+    assert len(seen) == 1
+    assert await place.parked() == []
+
+
+async def kinds(place: Place, saga: str) -> list[str]:
+    """Names of events."""
+    async with place.store() as store:
+        return [event["event"] for each in await store.history(saga) for event in msgspec.json.decode(each.data)]
 
 
 async def test_a_child_that_never_began_is_undone_by_a_tombstone(place: Place) -> None:

@@ -31,7 +31,7 @@ async def test_an_order_completes_on_either_loop(
         async with place.serving(), place.calling() as caller:
             assert (await caller.run("order", {"id": "o1"}, within=SOON)).status == "completed"
         assert [await orchestrator.stop(), await participant.stop()] == [0, 0]
-        assert all(f"loop={event_loop}" in each.log for each in (orchestrator, participant))
+        assert all(f'"loop": "{event_loop}"' in each.log for each in (orchestrator, participant))
     finally:
         orchestrator.process.kill9()
         participant.process.kill9()

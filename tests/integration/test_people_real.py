@@ -152,6 +152,10 @@ async def test_a_signal_by_bare_amqp_after_its_wait_and_before_its_saga(place: P
             )
             assert (heard["type"], heard.get("existing", False)) == ("saga.accepted.v1", existing)
         assert (await caller.result(started, within=SOON)).status == "completed"
+        again = await bare.publish(
+            "saga.signals", "paid", "paid", {"by": "ada"}, correlation_id=started.saga, message_id="s-1"
+        )
+        assert (again["type"], again["existing"]) == ("saga.accepted.v1", True)
         early = asyncio.create_task(bare.publish("saga.signals", "paid", "paid", {}, **{"saga-key": "o2"}))
         await asyncio.sleep(0.5)
         assert not early.done()
@@ -179,8 +183,10 @@ async def test_every_way_to_click(place: Place, bare: Bare) -> None:
     """Not allowed, the requester, contradictory, double, replayed: each with the sentence that a person reads."""
     async with place.calling() as caller, place.serving("charge-service") as seen:
         started, asked = await asked_for(place, caller, "letter")
-        assert (await bare.decide(asked, "approve", "eve"))["reason"] == "deciding needs the role editor; eve has: none"
-        assert (await bare.decide(asked, "approve", "ada"))["reason"] == "ada asked for this and may not decide on it"
+        eve = await bare.decide(asked, "approve", "eve")
+        assert eve["reason"] == "deciding needs the role editor; eve has: none. Ask somebody who has it"
+        ada = await bare.decide(asked, "approve", "ada")
+        assert ada["reason"] == "ada asked for this and may not decide on it: somebody else must"
         changed = msgspec.structs.replace(asked, digest="0" * 64)
         assert (await bare.decide(changed, "approve", "bo"))["code"] == "changed"
         first = await bare.decide(asked, "approve", "bo", message_id="click-1")
@@ -191,6 +197,7 @@ async def test_every_way_to_click(place: Place, bare: Bare) -> None:
         contradiction = await bare.decide(asked, "reject", "bo")
         assert contradiction["code"] == "already-decided"
         assert contradiction["reason"].startswith("bo approved this at ")
+        assert contradiction["reason"].endswith("the first one counts. To stop the saga all the same, cancel it")
         assert "approved by bo (approve, " in (await bare.decide(asked, "reject", "cy"))["reason"]
         assert (await caller.result(started, within=SOON)).status == "completed"
     assert len(seen) == 1
@@ -210,6 +217,24 @@ async def test_what_was_edited_is_sent_and_a_late_click_hears_so(place: Place, b
         late, slow = await asked_for(place, caller, "hasty", 2)
         assert (await caller.result(late, within=SOON)).status == "compensated"
         assert (await bare.decide(slow, "approve", "bo"))["code"] == "approval-expired"
+
+
+async def test_clicks_that_race_the_expiry(place: Place, bare: Bare) -> None:
+    """Whoever was in time sends it once, for all who ask; else nothing is sent, and everybody hears that it is late."""
+    async with place.calling() as caller, place.serving("charge-service") as seen:
+        letters = [await asked_for(place, caller, "hasty", number) for number in range(10, 16)]
+        answers: dict[str, list[dict[str, Any]]] = {}
+        for delay, who in ((0.1, "bo"), (0.3, "cy"), (0.3, "bo"), (0.3, "cy"), (0.3, "bo")):
+            await asyncio.sleep(delay)
+            for _, asked in letters:
+                answers.setdefault(asked.saga, []).append(await bare.decide(asked, "approve", who))
+        ended = {started.saga: await caller.result(started, within=SOON) for started, _ in letters}
+    in_time = {saga for saga, said in answers.items() if any(each["type"] == "saga.accepted.v1" for each in said)}
+    assert {saga for saga, each in ended.items() if each.status == "completed"} == in_time
+    assert {each.status for saga, each in ended.items() if saga not in in_time} <= {"compensated"}
+    assert len(seen) == len(set(seen)) == len(in_time)
+    refused = [each for said in answers.values() for each in said if each["type"] != "saga.accepted.v1"]
+    assert {each["code"] for each in refused} <= {"approval-expired", "already-decided", "ended"}
 
 
 async def test_the_requester_must_be_known(place: Place) -> None:

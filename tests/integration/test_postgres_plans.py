@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -81,9 +82,10 @@ async def test_lists_of_few_go_by_the_index_of_what_is_asked(store: PostgresStor
     await connection.execute("analyze sagas")
     for where, index in (
         (SagaFilter(statuses=("parked",)), "sagas_status_id"),
-        (SagaFilter(wait_kind="person"), "sagas_wait_kind_id"),
-        (SagaFilter(wait_kind="person", oldest_first=True), "sagas_wait_kind_id"),
-        (SagaFilter(due_before=FUTURE), "sagas_wake_at"),
+        (SagaFilter(wait_kind="person"), "sagas_waiting"),
+        (SagaFilter(wait_kind="person", oldest_first=True), "sagas_waiting"),
+        (SagaFilter(name="trip"), "sagas_name_id"),
+        (SagaFilter(due_before=FUTURE), "sagas_wake_at_id"),
         (SagaFilter(tags={"team": "a"}), "sagas_tags"),
         (SagaFilter(root="01930000-0000-7000-8000-000000000001"), "sagas_below"),
     ):
@@ -104,6 +106,72 @@ async def test_the_longest_waiting_are_read_from_the_front(store: PostgresStore,
     await connection.close()
     assert "Sort" not in lines, lines
     assert "parked_unsettled" in await plan(database, statement("parked_counts").rstrip(";\n "))
+
+
+async def test_open_sagas_are_counted_from_an_index_alone(store: PostgresStore, database: str) -> None:
+    """Not one row of the table is read for it, and the oldest of each wait are read from the front."""
+    await fill(database)
+    connection = await asyncpg.connect(database, server_settings=session_settings(PostgresSettings()))
+    await connection.execute("update sagas set status = 'running', wait_kind = 'approval' where start_key like '1%'")
+    await connection.execute("vacuum analyze sagas")
+    counted = await connection.fetch(
+        f"explain (analyze, costs off) {statement('standing_open').rstrip('; ' + chr(10))}"
+    )
+    oldest = statement("standing_oldest").rstrip("; \n")
+    looked = await connection.fetch(f"explain (analyze, costs off) {oldest}", ["approval", "reply"], 100)
+    await connection.close()
+    lines = "\n".join(line[0] for line in counted)
+    assert "Index Only Scan using sagas_waiting" in lines, lines
+    assert "Heap Fetches: 0" in lines, lines
+    lines = "\n".join(line[0] for line in looked)
+    assert "Scan using sagas_waiting" in lines, lines
+    assert "Sort" not in lines.partition("history")[0].partition("Limit")[2], lines
+
+
+async def test_the_first_of_very_many_that_are_due_are_claimed_without_a_sort(
+    store: PostgresStore, database: str
+) -> None:
+    """Neither where all are due at one instant nor where their times differ: a claim reads no more than it takes."""
+    await fill(database)
+    claim = statement("claim").rstrip(";\n ")
+    assert "Sort" not in await plan(database, claim)
+    connection = await asyncpg.connect(database)
+    await connection.execute("update sagas set wake_at = '2001-01-01' where start_key like '1%'")
+    await connection.execute("vacuum analyze sagas")
+    await connection.execute("set enable_seqscan = off")
+    lines = await connection.fetch(f"explain (analyze, costs off) {claim}", 10, timedelta(seconds=30))
+    await connection.close()
+    [scan] = [line[0] for line in lines if "sagas_wake_at_id" in line[0]]
+    assert "rows=10 " in scan, scan
+
+
+@pytest.mark.parametrize("statuses", [("parked",), ("parked", "compensating"), ("completed", "parked")])
+async def test_few_among_very_many_are_listed_by_their_status(
+    store: PostgresStore, database: str, statuses: tuple[str, ...]
+) -> None:
+    """Also several statuses at once, and also where the planner believes that the newest will do."""
+    await fill(database)
+    connection = await asyncpg.connect(database)
+    await connection.execute("vacuum analyze sagas")
+    await connection.execute("set enable_seqscan = off")
+    sql, arguments = filtered(statement("sagas"), SagaFilter(statuses=statuses, roots_only=True, limit=20))
+    lines = "\n".join(line[0] for line in await connection.fetch(f"explain {sql}", *arguments))
+    await connection.close()
+    assert "sagas_status_id" in lines, lines
+    assert "sagas_pkey" not in lines, lines
+
+
+async def test_a_saga_without_tags_has_no_entry_among_them(store: PostgresStore, database: str) -> None:
+    """Most have none, and each hop that moves an index would write one."""
+    await fill(database)
+    sql = "select pg_relation_size('sagas_tags')"
+    connection = await asyncpg.connect(database)
+    empty = await connection.fetchval(sql)
+    await started(store, 500, view=view(team="a"))
+    tagged = await connection.fetchval(sql)
+    await connection.close()
+    assert (await store.sagas(SagaFilter(tags={"team": "a"}, limit=1_000)))[499:]
+    assert empty < tagged
 
 
 async def test_ordinary_hops_stay_in_their_page(store: PostgresStore, database: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiormq
@@ -13,7 +13,7 @@ from aiormq.abc import DeliveredMessage
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.integration.orders_place import SERVICES, SOON, Place, RunProcess, order, until
-from tests.otlp import Backend
+from tests.otlp import Backend, mute
 from tests.servers.binaries import free_port
 from tests.spans import attribute, nested, tree
 
@@ -119,7 +119,7 @@ async def test_a_participant_of_a_bare_client_shows_in_the_right_place(
         assert sorted(services.values()) == sorted(SERVICES)
 
 
-@pytest.mark.parametrize("trouble", ["away", "slow", "full"])
+@pytest.mark.parametrize("trouble", ["away", "slow", "full", "mute"])
 async def test_a_backend_in_trouble_stops_nothing_and_gets_everything(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
@@ -127,11 +127,13 @@ async def test_a_backend_in_trouble_stops_nothing_and_gets_everything(
     port = free_port()
     monkeypatch.setenv("SAGA_OTLP", f"http://127.0.0.1:{port}")
     async with AsyncExitStack() as stack:
-        backend = Backend(port)
-        if trouble != "away":
-            stack.enter_context(backend)
-            backend.status = 503 if trouble == "full" else 200
+        deaf = stack.enter_context(ExitStack())
+        there = [stack.enter_context(Backend(port))] if trouble in {"slow", "full"} else []
+        for backend in there:
+            backend.status, backend.retry_after = (503, "1") if trouble == "full" else (200, "")
             backend.delay_seconds = 60 if trouble == "slow" else 0
+        if trouble == "mute":
+            deaf.enter_context(mute(port))
         process = await stack.enter_async_context(running(place, tmp_path))
         await stack.enter_async_context(place.serving())
         caller = await stack.enter_async_context(place.calling())
@@ -139,11 +141,30 @@ async def test_a_backend_in_trouble_stops_nothing_and_gets_everything(
         assert {each.status for each in ended} == {"completed"}
         found = await process.until(lambda found: "trouble" in found["following"]["traces"])
         assert found["ready"]
+        deaf.close()
+        backend = there[0] if there else stack.enter_context(Backend(port))
         assert backend.spans() == []
-        if trouble == "away":
-            stack.enter_context(backend)
         backend.status, backend.delay_seconds = 200, 0
         traces = {each.saga.replace("-", "") for each in ended}
         await until(lambda: {span.trace for span in backend.spans() if span.name == "order"} == traces)
+        for trace in traces:
+            nested(tree(backend.spans(trace)))
+
+
+async def test_a_backend_that_takes_little_at_once_gets_everything(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers 413 to most requests: they come again in parts, and every trace is whole."""
+    async with AsyncExitStack() as stack:
+        backend = stack.enter_context(Backend())
+        backend.body_bytes_max = 3_000
+        monkeypatch.setenv("SAGA_OTLP", backend.url)
+        await stack.enter_async_context(running(place, tmp_path))
+        await stack.enter_async_context(place.serving())
+        caller = await stack.enter_async_context(place.calling())
+        ended = await asyncio.gather(*(caller.run("order", order(n), within=SOON) for n in range(ORDERS)))
+        traces = {each.saga.replace("-", "") for each in ended}
+        await until(lambda: {span.trace for span in backend.spans() if span.name == "order"} == traces)
+        assert backend.turned_away_count > 0
         for trace in traces:
             nested(tree(backend.spans(trace)))

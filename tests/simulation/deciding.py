@@ -19,7 +19,6 @@ from saga.core.state import SagaState
 from saga.engine import children
 from saga.engine.cache import Live
 from tests.simulation.store import Write
-from tests.simulation.structures import child_plan
 from tests.simulation.work import Work, saga_id, started
 
 if TYPE_CHECKING:
@@ -162,11 +161,10 @@ class Deciding:
             world.marks[f"child refused: {refusal.code}"] += 1
             self._owner.dispatch.reply(children.refused(command, refusal))
             return None
-        plan = child_plan(int(command.command.removeprefix("child-")), world.patience)
+        plan = world.child_plan(command.command)
         given = children.start(asked, plan.hash, saga_id(world), self._owner.now())
-        decision = decide(plan, None, given)
         world.marks["child tombstoned" if given.tombstone else "child started"] += 1
-        return Entry(work, self._first(plan, key, given, decision), 0)
+        return Entry(work, self._first(plan, key, given, decide(plan, None, given)), 0)
 
     def _heard(self, work: Work, saga: str, given: i.ParentAsks) -> Entry | None:
         """A child that is there hears its parent; one that has ended says so again."""
@@ -216,6 +214,7 @@ class Deciding:
         if overdue:
             self._world.marks["re-dispatch"] += 1
             self._owner.dispatch.publish(loaded.plan, state, loaded.dispatched)
+        self._owner.dispatch.ask_again(loaded.plan, state, now)
         self._world.store.rearm(row, state.version, core.next_wake(loaded.plan, state, now, loaded.dispatched))
 
     def _sent_at(self, state: SagaState, message: CommandMessage) -> datetime:

@@ -1,5 +1,6 @@
 """What follows a commit: publish what is outstanding, hear the confirms, and mark what is known to be on the wire."""
 
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,14 @@ class Dispatch:
             self._world.checkers.on_publish(plan, state, one.message)
             heard = partial(self._heard, self._owner.incarnation, group, one.message)
             self._world.broker.publish_command(one.message, heard)
+
+    def ask_again(self, plan: Plan, state: SagaState, now: datetime) -> None:
+        """Sub-sagas that are waited for since long. Raises Crash."""
+        for command in core.asked_again(plan, state, now):
+            self._world.boundary("before a publish")
+            self._world.marks["a child is asked again without a record"] += 1
+            self._world.checkers.on_publish(plan, state, command)
+            self._world.broker.publish_command(command, lambda _what: None)
 
     def answer(self, state: SagaState) -> None:
         """Tell the parent of a child that has ended. Raises Crash."""

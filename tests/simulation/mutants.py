@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from saga.core.walk import Walker
 from tests.simulation import planted, planted_structures
 from tests.simulation.faults import DRAWS, Faults, Regime
 from tests.simulation.hunt import Found, run_one
@@ -30,13 +31,8 @@ SLOW = frozenset(
         "ack before commit",
         "alarm left alone by what was read before",
         "late failed overrides ok",
-        "a decision after its time counts",
-        "a pause does not stop approvals",
-        "a permit is not used up",
-        "a pause does not stop waits",
-        "an undo starts its child",
-        "approved whatever was seen",
-        "only one sibling in flight is undone",
+        "a child to be cancelled goes on",
+        "a click counts after the expiry",
     }
 )
 """Only a long run finds these."""
@@ -141,6 +137,21 @@ def in_module(name: str, module: str, function: str, change: Callable[[Any], Any
     return Mutant(name, plant, first=STRUCTURED_FROM)
 
 
+def method(name: str, owner: type, function: str, change: Callable[[Any], Any]) -> Mutant:
+    """A bug in a method."""
+
+    @contextlib.contextmanager
+    def plant() -> Iterator[None]:
+        original = getattr(owner, function)
+        setattr(owner, function, change(original))
+        try:
+            yield
+        finally:
+            setattr(owner, function, original)
+
+    return Mutant(name, plant, first=STRUCTURED_FROM)
+
+
 def shell(name: str, word: str, regime: Regime | None = None) -> Mutant:
     """A bug in a simulated part."""
     return Mutant(name, contextlib.nullcontext, frozenset({word}), regime)
@@ -194,6 +205,26 @@ MUTANTS: tuple[Mutant, ...] = (
     structured("only one sibling in flight is undone", undo_targets=planted_structures.one_sibling_is_unknown),
     structured("the undo of a map forgets an item", ways=planted_structures.forgets_the_last_item),
     structured("turns are undone forwards", ways=planted_structures.turns_forward),
+    structured("one branch of all is enough", parallel=planted_structures.one_branch_is_enough),
+    structured("the branches that lost stand", parallel=planted_structures.losers_stand),
+    structured("a failure waits for what runs beside it", together=planted_structures.failure_waits),
+    structured("a failure waits for nothing", together=planted_structures.failure_stops),
+    method("the other way before the undo", Walker, "_undo", planted_structures.other_way_at_once),
+    structured("one item more than the window", each=planted_structures.window_open),
+    in_module("any number of items", "saga.core.branches", "_check", planted_structures.no_limit),
+    structured("a child to be cancelled goes on", on_parent=planted_structures.child_goes_on),
+    structured("a child to be awaited is cancelled", on_parent=planted_structures.child_is_cancelled),
+    structured("a child is undone when it begins to be", answer=planted_structures.child_answers_early),
+    structured("nobody waits for the undo of a child", next_undo=planted_structures.parent_does_not_wait),
+    structured("a decision on an older request counts", on_decision=planted_structures.older_request_counts),
+    structured("a permit that was edited is not used up", permit=planted_structures.permit_after_edit),
+    structured("a click counts after the expiry", on_decision=planted_structures.counts_after_expiry),
+    in_module(
+        "an expiry counts after the click",
+        "saga.core.approvals",
+        "waiting",
+        planted_structures.expires_after_the_decision,
+    ),
     structured("a decision after its time counts", _over=planted_structures.click_after_the_end),
     structured("one person is a quorum", on_decision=planted_structures.counts_twice),
     structured("approved whatever was seen", on_decision=planted_structures.whatever_was_seen),
@@ -202,5 +233,8 @@ MUTANTS: tuple[Mutant, ...] = (
     structured("the undo of a completed child is only heard", on_parent=planted_structures.only_heard),
     in_module("an undo starts its child", "saga.engine.children", "start", planted_structures.begins_when_undone),
     in_module("a pause does not stop waits", "saga.core.waits", "moved", planted_structures.clock_runs_on),
+    structured("a pause does not stop attempts", _moved=planted.not_moved),
+    structured("a pause does not stop the time of a step", _moved=planted_structures.no_time_for_steps),
+    structured("a pause does not stop the deadline", _resume=planted_structures.deadline_runs_on),
     in_module("a pause does not stop approvals", "saga.core.requests", "moved", planted_structures.clock_runs_on),
 )

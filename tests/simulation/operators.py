@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ROUND_SECONDS = 45.0
 ROUND_SECONDS_MOST = 86_400.0
 SURE_AFTER_SECONDS = 3_600.0
+TRIES_MOST = 8
+"""Of a step that has failed behind the point of no return."""
 LONG_PAUSES_SECONDS = (3_600.0, 86_400.0, 9 * 86_400.0, 33 * 86_400.0)
 
 
@@ -105,10 +107,17 @@ class Operators:
         for row in list(world.store.rows.values()):
             unfinished = unfinished or not row.state.terminal
             for path, parked in row.state.parked.items():
-                self.repeat(Work("operator", row.saga, make=self._verdict(path, parked)))
-        started = len(world.store.keys) >= len(world.workload.sagas)
+                self.repeat(Work("operator", row.saga, make=self._way_out(row, path, parked)))
+        started = world.all_started()
         if unfinished or not started:
             world.after(seconds, self._round, min(seconds * 1.3, ROUND_SECONDS_MOST))
+
+    def _way_out(self, row: Row, path: str, parked: Parked) -> Make:
+        if parked.code is ParkCode.ITEMS:  # more than the definition allows: no way but back
+            return _cancel(f"items-{row.saga}")
+        step = row.state.steps.get(path)
+        hopeless = parked.code is ParkCode.FAILED_AFTER_PIVOT and step is not None and step.action.number > TRIES_MOST
+        return _abandon if hopeless else self._verdict(path, parked)
 
     def _verdict(self, path: str, parked: Parked) -> Make:
         def make(now: datetime, plan: Plan, state: SagaState) -> i.Input | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tests.simulation.broker import Delivery
+from tests.simulation.checkers import nested
 from tests.simulation.deciding import Deciding, Entry
 from tests.simulation.dispatch import Dispatch
 from tests.simulation.store import CommitUnknown, Row, Unavailable
@@ -219,7 +220,7 @@ class Orchestrator:
 
     def die(self) -> None:
         """Memory is gone; the broker gives what was not acknowledged to others."""
-        self._world.marks["orchestrator died"] += 1
+        nested.killed(self._world, [work.saga for work in self._flying])
         held = [work.delivery for work in (*self._flying, *self._waiting) if work.delivery is not None]
         again = [work for work in (*self._flying, *self._waiting) if work.delivery is None and work.again]
         self.alive = False

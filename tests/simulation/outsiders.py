@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from saga.core import approvals, decisions, waits
 from saga.core import inputs as i
 from saga.core.address import template
@@ -66,7 +68,7 @@ class Outsiders:
             if not row.state.terminal and self._look(row):
                 most = ROUND_SECONDS_HURRIED
         unfinished = any(not row.state.terminal for row in world.store.rows.values())
-        if unfinished or len(world.store.keys) < len(world.workload.sagas):
+        if unfinished or not world.all_started():
             world.after(min(seconds, most), self._round, min(seconds * 1.2, ROUND_SECONDS_MOST))
 
     def _visit(self, row: Row) -> None:
@@ -78,9 +80,13 @@ class Outsiders:
         world, hurried = self._world, False
         for path, pending in waits.active(row.plan, row.state):
             block = row.plan.blocks.get(template(path))
+            if world.pauses.leaves_alone(row.saga, path):
+                continue
             if isinstance(block, Await) and (pending.until is None or world.random.random() < 0.7):
                 self._send(row, block.signal, world.random.randrange(3))
         for path, request in approvals.waiting(row.plan, row.state):
+            if world.pauses.leaves_alone(row.saga, path):
+                continue
             lazy = request.expires_at is not None and world.now < self._lazy_until
             hurried = hurried or (request.expires_at is not None and not lazy)
             if world.random.random() < (self._diligence if lazy else 0.6):
@@ -95,6 +101,12 @@ class Outsiders:
         for _ in range(3):  # several people are told
             if self._world.random.random() < (0.9 if healed else self._diligence):
                 self._world.after(self._world.random.random() * 200.0, self._visit, row)
+
+        for path, request in approvals.waiting(row.plan, row.state):
+            if request.number > 1 and self._world.chance(self._odd):  # somebody still has the old one open
+                old = msgspec.structs.replace(request, number=request.number - 1)
+                who = self._world.random.choice(PEOPLE)
+                self._world.after(self._world.random.random() * 20.0, self._again, row, path, old, Choice.APPROVE, who)
 
     # ------------------------------------------------------------------------------------------------------ signals
 
@@ -131,6 +143,8 @@ class Outsiders:
             edited = EDITED % _order(row)
         given = self._given(path, request, Choice.REJECT if rejects else Choice.APPROVE, approver, edited)
         world.operators.repeat(Work("decision", row.saga, make=given))
+        if edited is not None and world.chance(self._odd):  # who looked before it was changed
+            world.after(random.random() * 5.0, self._again, row, path, request, Choice.APPROVE, random.choice(PEOPLE))
         if world.chance(self._odd):
             again, somebody = random.choice(list(Choice)), random.choice((approver, *PEOPLE))
             delay = random.random() * random.choice((0.1, 30.0, 9_000.0))
@@ -155,6 +169,7 @@ class Outsiders:
                 roles=roles,
                 request=f"{path} {request.number}: {approver} {choice} {edited is not None}",
                 digest=request.digest,
+                number=request.number,
                 edited=edited,
             )
             refused = decisions.objection(plan, state, given)

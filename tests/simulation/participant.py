@@ -69,8 +69,8 @@ class Participant:
         world = self._world
         if self.dead:
             return
-        if self.away_until > world.now:
-            world.broker.command_again(command, self.away_until - world.now + 0.01)
+        if (wait_seconds := max(self.away_until - world.now, world.pauses.silent_seconds(command))) > 0.0:
+            world.broker.command_again(command, wait_seconds + 0.01)
             return
         world.trace(command.message_id.encode())
         if self.old_until > world.now:

@@ -1,15 +1,18 @@
 """The bugs of branches, items, turns, waits and approvals: each takes the right function and gives a wrong one."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from saga.core import inputs as i
-from saga.core.blocks import Block, Each, Repeat
-from saga.core.events import AnyEvent, CompensationStarted, SagaCompensated
-from saga.core.progress import DONE, Done, Failing, Progress
-from saga.core.state import SagaState
+from saga.core.blocks import Block, Each, Join, OnBranchFailed, Parallel, Repeat
+from saga.core.compensation import is_being_undone
+from saga.core.events import AnyEvent, Closed, CompensationStarted, SagaCompensated, SagaResumed
+from saga.core.messages import Kind, Outcome
+from saga.core.progress import DONE, Blocked, Done, Failing, Progress
+from saga.core.state import Execution, Phase, SagaState, StepState
 
 replace = msgspec.structs.replace
 
@@ -136,3 +139,178 @@ def only_heard(original: Any) -> Any:
 def begins_when_undone(original: Any) -> Any:
     """A child that is undone before it began begins then."""
     return lambda *given: replace(original(*given), tombstone=False)
+
+
+def no_time_for_steps(original: Any) -> Any:
+    """A pause moves what an attempt has, and not what the step has."""
+
+    def moved(execution: Execution, paused_at: datetime, now: datetime) -> Execution:
+        found: Execution = original(execution, paused_at, now)
+        return replace(found, within_at=execution.within_at)
+
+    return moved
+
+
+def deadline_runs_on(original: Any) -> Any:
+    """A pause does not move the deadline of the saga."""
+
+    def resume(state: SagaState, event: SagaResumed) -> SagaState:
+        found: SagaState = original(state, event)
+        return replace(found, deadline_at=state.deadline_at)
+
+    return resume
+
+
+# ------------------------------------------------------------------------------------------------- joins and items
+# In a world without faults these would be seen at once: they strike only sagas in which something went wrong already.
+
+
+def disturbed(state: SagaState) -> bool:
+    """Something was asked twice, or failed."""
+    return any(step.action.attempt > 1 or step.action.outcome is Outcome.FAILED for step in state.steps.values())
+
+
+def one_branch_is_enough(original: Any) -> Any:
+    """A block goes on when its first branch is through."""
+
+    def parallel(place: Any, block: Parallel, walk: Any, undo: Any) -> Any:
+        found = original(place, block, walk, undo)
+        if block.join is Join.ALL and isinstance(found, Blocked) and disturbed(place.state):
+            done = (isinstance(walk(branch.body, place.at), Done) for branch in block.branches)
+            return DONE if any(done) else found
+        return found
+
+    return parallel
+
+
+def losers_stand(original: Any) -> Any:
+    """The branches that lost are not undone."""
+
+    def parallel(place: Any, block: Parallel, walk: Any, undo: Any) -> Any:
+        return original(place, block, walk, (lambda *_: DONE) if disturbed(place.state) else undo)
+
+    return parallel
+
+
+def failure_waits(original: Any) -> Any:
+    """A failure always lets the others finish."""
+    return lambda found, _on_failed: original(found, OnBranchFailed.FINISH)
+
+
+def failure_stops(original: Any) -> Any:
+    """A failure never lets the others finish."""
+    return lambda found, _on_failed: original(found, OnBranchFailed.STOP)
+
+
+def window_open(original: Any) -> Any:
+    """One item more than the window is begun."""
+
+    def each(place: Any, block: Each, walk: Any) -> Any:
+        return original(place, replace(block, window=block.window + disturbed(place.state)), walk)
+
+    return each
+
+
+def no_limit(original: Any) -> Any:
+    """However many items there are, the saga runs over them."""
+    return lambda place, block, items: original(place, replace(block, limit=10**6), items)
+
+
+def other_way_at_once(original: Any) -> Any:
+    """The other way is taken before the block is undone."""
+
+    def undo(self: Any, blocks: Any, at: Any) -> Any:
+        found = original(self, blocks, at)
+        return DONE if isinstance(found, Blocked) and disturbed(self._state) else found
+
+    return undo
+
+
+# -------------------------------------------------------------------------------------------------------- children
+
+
+def child_goes_on(original: Any) -> Any:
+    """A running child that is undone goes on to its end first, whatever the definition says."""
+    return lambda state, given: original(state, replace(given, wait=given.wait or disturbed(state)))
+
+
+def child_is_cancelled(original: Any) -> Any:
+    """A running child that is undone is cancelled, whatever the definition says."""
+    return lambda state, given: original(state, replace(given, wait=given.wait and not disturbed(state)))
+
+
+def child_answers_early(original: Any) -> Any:
+    """A child says that it is undone when it has only begun to undo."""
+
+    def answer(state: SagaState) -> Any:
+        undone = state.asked_by is not None and state.asked_by.kind is Kind.COMPENSATION
+        early = undone and state.phase is Phase.COMPENSATING and disturbed(state)
+        return original(replace(state, phase=Phase.COMPENSATED) if early else state)
+
+    return answer
+
+
+def parent_does_not_wait(original: Any) -> Any:
+    """The next undo does not wait for the child behind it."""
+
+    def next_undo(state: SagaState, blocks: Any, at: Any, now: datetime) -> Any:
+        steps = {
+            path: replace(step, undone=step.undone or (_asks_a_child(step) and is_being_undone(step)))
+            for path, step in state.steps.items()
+        }
+        found = original(replace(state, steps=steps), blocks, at, now) if disturbed(state) else None
+        return original(state, blocks, at, now) if found is None else found
+
+    return next_undo
+
+
+def _asks_a_child(step: StepState) -> bool:
+    return step.undo is not None and b'"running"' in step.undo.body
+
+
+# ------------------------------------------------------------------------------------------------------- approvals
+
+
+def older_request_counts(original: Any) -> Any:
+    """A click on a request of before counts for the one of now."""
+    return lambda plan, state, given: original(plan, state, replace(given, number=None))
+
+
+def permit_after_edit(original: Any) -> Any:
+    """What an approver changed may be sent again and again."""
+
+    def permit(place: Any, step: Any, execution: int, body: bytes) -> Any:
+        requests = {
+            path: replace(request, used_by=None) if request.edited else request
+            for path, request in place.state.requests.items()
+        }
+        return original(replace(place, state=replace(place.state, requests=requests)), step, execution, body)
+
+    return permit
+
+
+def counts_after_expiry(original: Any) -> Any:
+    """A click still counts after the request was closed for silence."""
+
+    def on_decision(plan: Any, state: SagaState, given: i.DecisionGiven) -> tuple[AnyEvent, ...]:
+        requests = {
+            path: replace(request, closed=None, expires_at=None) if request.closed is Closed.EXPIRED else request
+            for path, request in state.requests.items()
+        }
+        found: tuple[AnyEvent, ...] = original(plan, replace(state, requests=requests), given)
+        return found
+
+    return on_decision
+
+
+def expires_after_the_decision(original: Any) -> Any:
+    """The time to decide ends also what was decided."""
+
+    def waiting(plan: Any, state: SagaState) -> Any:
+        again = {
+            path: replace(request, closed=None) if request.closed is Closed.APPROVED else request
+            for path, request in state.requests.items()
+        }
+        return original(plan, replace(state, requests=again))
+
+    return waiting

@@ -30,25 +30,72 @@ from saga.core.blocks import (
     Within,
 )
 from saga.core.children import COMPENSATED, REMEMBERS, SERVICE, TIMEOUT
-from saga.core.definition import Definition, canonical, content_hash, decode
+from saga.core.definition import canonical, content_hash, decode
 from saga.core.expression import Compare, Expression, Literal, Object, Ref, ScalarType
 from saga.core.plan import Plan, plan_of
 from tests.simulation.faults import Faults
-from tests.simulation.workload import ORDER, PATIENCE, POOL, VERY_LONG, Author, Patience, Planned, Workload
+from tests.simulation.workload import FAILURES, ORDER, PATIENCE, POOL, Author, Patience, Planned, Workload
 
 ITEMS = Ref("input", ("items",), ScalarType.LIST)
 ITEMS_MOST = 3
 STEPS_MOST = 12
 ROLES = ("editor", "clerk")
 CHILDREN = 256
-"""Different definitions of children."""
+"""Different definitions of children, of each level."""
+CHILD, GRANDCHILD, LAST = "child", "grandchild", "last"
+"""What a sub-saga's name begins with: one that may have children, one that has none, one with a point of no return."""
 
 
-class StructureAuthor(Author):
+class ParentAuthor(Author):
+    """Writes steps that are sub-sagas."""
+
+    below = CHILD
+    """What its sub-sagas are called; empty if it has none."""
+
+    def _child(self) -> Block:
+        """A sub-saga, which is undone as one unit, or stays where its parent is undone."""
+        random = self._random
+        running = Literal(msgspec.Raw(random.choice((b'"cancel"', b'"cancel"', b'"wait"'))))
+        detached = random.random() < 0.15
+        name = self._child_name(self.below)
+        undo = None if detached else to_the_engine(name, Object({"running": running}))
+        return self._embedded(StepKind.COMPENSATABLE, name, undo, "goes on by itself" if detached else None)
+
+    def _child_name(self, level: str) -> str:
+        return f"{level}-{self._random.randrange(CHILDREN)}"
+
+    def _embedded(
+        self, kind: StepKind, name: str, undo: CommandTemplate | None = None, no_undo: str | None = None
+    ) -> Step:
+        step = self._step(kind)
+        child = msgspec.structs.replace(
+            step,
+            command=to_the_engine(name, Ref("input", (), ScalarType.OBJECT), failures=(COMPENSATED,)),
+            undo=undo,
+            undo_unknown=None,
+            no_undo=no_undo,
+            retry=RetryPolicy(),
+            timeout=TIMEOUT,
+            within=None,
+            on_undo_failed=OnUndoFailed.HOLD,
+        )
+        self._steps[-1] = child
+        self._visible.remove(child.path)
+        self._reads.pop(f"{child.path}.id", None)
+        return child
+
+    def _pivot(self) -> Step:
+        if self.below and self._random.random() < 0.15:
+            return self._embedded(StepKind.PIVOT, self._child_name(LAST))
+        return super()._pivot()
+
+
+class StructureAuthor(ParentAuthor):
     """Writes definitions of every construct, up to twelve steps."""
 
     steps_most = STEPS_MOST
-    may_have_children = True
+    limits: tuple[int, ...] = (2, ITEMS_MOST, ITEMS_MOST, ITEMS_MOST)
+    """How many items are allowed where nobody must be patient."""
 
     def __init__(self, random: Random, patience: Patience) -> None:
         super().__init__(random, patience)
@@ -66,14 +113,13 @@ class StructureAuthor(Author):
             self._within,
             self._repeat,
         ]
-        if not self._prefix:
-            makers += [self._each, self._each]
+        makers += [self._each] * (2 if not self._prefix else 1)
         waits: list[Callable[[], Block]] = [self._sleep, self._await, self._gate]
         if random.random() < 0.3:
             return [random.choice(waits)()]
         if random.random() < 0.15:
             return self._approved()
-        if self.may_have_children and random.random() < 0.2:
+        if self.below and random.random() < 0.2:
             return [self._child()]
         return [random.choice(makers)(depth)]
 
@@ -103,15 +149,15 @@ class StructureAuthor(Author):
 
     def _each(self, depth: int) -> Block:
         random = self._random
-        path = self._name("e")
+        path, around = self._name("e"), self._item
         self._item = path
         body = self._inside(path, random.choice((1, 1, 2)), depth)
-        self._item = ""
+        self._item = around
         self._reads[f"{path}.n"] = "int"
         return Each(
             path=path,
             items=ITEMS,
-            limit=ITEMS_MOST,
+            limit=ITEMS_MOST if self._patient else random.choice(self.limits),
             window=random.choice((1, 2, 3)),
             key=Ref(path, ("n",), ScalarType.INT) if random.random() < 0.5 else None,
             on_failed=random.choice((OnBranchFailed.STOP, OnBranchFailed.FINISH)),
@@ -174,34 +220,12 @@ class StructureAuthor(Author):
             on_late=random.choice(tuple(OnLate)),
         )
 
-    def _child(self) -> Block:
-        """A sub-saga, which is undone as one unit."""
-        random = self._random
-        step = self._step(StepKind.COMPENSATABLE)
-        name = f"child-{random.randrange(CHILDREN)}"
-        whole = Ref("input", (), ScalarType.OBJECT)
-        command = _to_the_engine(name, whole, failures=(COMPENSATED,))
-        running = Literal(msgspec.Raw(random.choice((b'"cancel"', b'"cancel"', b'"wait"'))))
-        child = msgspec.structs.replace(
-            step,
-            command=command,
-            undo=_to_the_engine(name, Object({"running": running})),
-            undo_unknown=None,
-            no_undo=None,
-            retry=RetryPolicy(),
-            timeout=TIMEOUT,
-            within=None,
-            on_undo_failed=OnUndoFailed.HOLD,
-        )
-        self._steps[-1] = child
-        self._visible.remove(child.path)
-        self._reads.pop(f"{child.path}.id", None)
-        return child
-
     def _gate(self) -> Block:
         return self._approval(self._name("g"), None)
 
     def _after_pivot(self) -> Block:
+        if self.below and self._random.random() < 0.1:
+            return self._embedded(StepKind.RETRYABLE, self._child_name(self.below))
         if self._random.random() < 0.3:
             sent = self._approved(StepKind.RETRYABLE)
             return When(path=self._name("w"), condition=self._literally_true(), then=tuple(sent))
@@ -212,7 +236,9 @@ class StructureAuthor(Author):
         path = self._name("g")
         step = self._step(kind)
         body = Ref(path, ("subject",), ScalarType.OBJECT)
-        sent = msgspec.structs.replace(step, command=msgspec.structs.replace(step.command, body=body))
+        failures = FAILURES if kind is StepKind.RETRYABLE and not self._patient else step.command.failures
+        command = msgspec.structs.replace(step.command, body=body, failures=failures)
+        sent = msgspec.structs.replace(step, command=command)
         return [self._approval(path, sent.path), sent]
 
     def _approval(self, path: str, guards: str | None) -> Approval:
@@ -221,15 +247,16 @@ class StructureAuthor(Author):
         on_silence = random.choice((OnSilence.REJECT, OnSilence.COMPENSATE, OnSilence.ESCALATE))
         number = Literal(msgspec.Raw(b"%d" % random.randrange(4)))
         condition = Compare("ge", ScalarType.INT, Ref("input", ("n",), ScalarType.INT), number)
+        editable = ("text",) if random.random() < 0.3 else ()
         return Approval(
             path=path,
             subject=Object({"order": ORDER, "text": Literal(msgspec.Raw(b'"draft"'))}),
             subject_type="alpha.Do.v1",
             guards=guards,
             roles=(random.choice(ROLES),),
-            quorum=random.choice((1, 1, 2)),
+            quorum=random.choice((1, 2, 2) if editable else (1, 1, 2)),
             condition=condition if random.random() < 0.2 else None,
-            editable=("text",) if random.random() < 0.3 else (),
+            editable=editable,
             expires=expires,
             on_silence=on_silence if expires is not None else OnSilence.REJECT,
             escalate_to=("head",) if on_silence is OnSilence.ESCALATE else (),
@@ -237,7 +264,8 @@ class StructureAuthor(Author):
         )
 
 
-def _to_the_engine(name: str, body: Expression, failures: tuple[str, ...] = ()) -> CommandTemplate:
+def to_the_engine(name: str, body: Expression, failures: tuple[str, ...] = ()) -> CommandTemplate:
+    """The command that starts a sub-saga, or undoes it."""
     return CommandTemplate(
         service=SERVICE,
         name=name,
@@ -248,34 +276,6 @@ def _to_the_engine(name: str, body: Expression, failures: tuple[str, ...] = ()) 
         remembers=REMEMBERS,
         body=body,
     )
-
-
-class ChildAuthor(StructureAuthor):
-    """Writes what sub-sagas do: less, and without a point of no return."""
-
-    steps_most = 4
-    may_have_children = False
-
-    def definition(self, number: int) -> Definition:
-        """One that can always be undone."""
-        blocks = self._sequence(self._random.choice((1, 2)), depth=1)
-        return Definition(
-            name=f"child-{number}",
-            version=1,
-            deadline=VERY_LONG,
-            input_type="Input",
-            output_type="Output",
-            reads=self._reads,
-            blocks=tuple(blocks),
-            output=Object({"order": ORDER}),
-        )
-
-
-@lru_cache(maxsize=4 * POOL)
-def child_plan(number: int, patience: Patience) -> Plan:
-    """The definition of the child of this number."""
-    data = canonical(ChildAuthor(Random(number), patience).definition(number))
-    return plan_of(decode(data), content_hash(data))
 
 
 @lru_cache(maxsize=4 * POOL)

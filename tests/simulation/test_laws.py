@@ -15,17 +15,20 @@ from tests.simulation.mutants import MUTANTS, Mutant, kill, smoke
 from tests.simulation.scenarios import Scenario, scenarios
 from tests.simulation.story import replay_line, tell
 from tests.simulation.sweep import sweep
+from tests.simulation.world import STRUCTURED_FROM
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 ROOT = Path(__file__).parents[2]
 SHORT_RUNS = 2_500
+SHORT_STRUCTURED_RUNS = 500
 SHORT_MUTANT_SEEDS = 700
-TRACED = 200
+TRACED = (*range(150), *range(STRUCTURED_FROM, STRUCTURED_FROM + 50))
 
 
-def test_every_law_holds() -> None:
-    """No seed of a short run breaks a law."""
-    tally = run_all(range(SHORT_RUNS))
+@pytest.mark.parametrize(("first", "runs"), [(0, SHORT_RUNS), (STRUCTURED_FROM, SHORT_STRUCTURED_RUNS)])
+def test_every_law_holds(first: int, runs: int) -> None:
+    """No seed of a short run breaks a law, with steps alone and with every construct."""
+    tally = run_all(range(first, first + runs))
     assert tally.found == [], "\n".join(replay_line(found) for found in tally.found)
 
 
@@ -54,11 +57,12 @@ def test_planted_bugs_are_found(mutant: Mutant) -> None:
 
 def test_a_run_is_a_function_of_its_seed() -> None:
     """The same seeds leave the same trace, twice in this process and in one that hashes otherwise."""
-    here = [run_one(seed)[0].trace_hash() for seed in range(TRACED)]
-    again = [run_one(seed)[0].trace_hash() for seed in range(TRACED)]
-    assert [seed for seed in range(TRACED) if here[seed] != again[seed]] == []
+    here = [run_one(seed)[0].trace_hash() for seed in TRACED]
+    again = [run_one(seed)[0].trace_hash() for seed in TRACED]
+    assert [seed for seed, one, two in zip(TRACED, here, again, strict=True) if one != two] == []
     program = (
-        f"from tests.simulation.hunt import run_one\nprint([run_one(seed)[0].trace_hash() for seed in range({TRACED})])"
+        "from tests.simulation.test_laws import TRACED, run_one\n"
+        "print([run_one(seed)[0].trace_hash() for seed in TRACED])"
     )
     elsewhere = subprocess.run(
         [sys.executable, "-c", program],
@@ -70,4 +74,4 @@ def test_a_run_is_a_function_of_its_seed() -> None:
     )
     assert elsewhere.returncode == 0, elsewhere.stderr
     there = elsewhere.stdout.strip().strip("[]").replace("'", "").split(", ")
-    assert [seed for seed in range(TRACED) if here[seed] != there[seed]] == []
+    assert [seed for seed, one, two in zip(TRACED, here, there, strict=True) if one != two] == []

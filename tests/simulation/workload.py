@@ -71,6 +71,10 @@ class Workload(msgspec.Struct, frozen=True):
     """All sagas of a run."""
 
     sagas: tuple[Planned, ...]
+    children: dict[str, Plan] = {}
+    """Sub-sagas written by hand, by name; the others are drawn."""
+    structured: bool = False
+    """Whether people and others outside are asked for anything."""
 
     @staticmethod
     def draw(random: Random, faults: Faults) -> "Workload":
@@ -116,7 +120,7 @@ class Author:
         random = self._random
         blocks = self._sequence(random.choice((1, 2, 2, 3, 4)), depth=0)
         if random.random() < 0.5:
-            blocks.append(self._step(StepKind.PIVOT))
+            blocks.append(self._pivot())
             blocks += [self._after_pivot() for _ in range(random.choice((0, 1, 1, 2)))]
         return Definition(
             name=f"pool-{number}",
@@ -147,6 +151,9 @@ class Author:
     def _name(self, letter: str) -> str:
         self._blocks += 1
         return f"{self._prefix}{letter}{self._blocks}"
+
+    def _pivot(self) -> Step:
+        return self._step(StepKind.PIVOT)
 
     def _plain(self) -> Step:
         return self._step(StepKind.READ if self._random.random() < 0.15 else StepKind.COMPENSATABLE)
@@ -218,7 +225,7 @@ class Author:
             if forward or self._patient
             else timedelta(seconds=self._scale * random.choice((60, 600, 3_600))),
             on_exhausted=OnExhausted.PARK if forward or random.random() < 0.5 else OnExhausted.COMPENSATE,
-            undo_retry=self._undo_retry(),
+            undo_retry=RetryPolicy(attempts=random.choice((3, 30)), cap=timedelta(seconds=self._scale * 60)),
             on_undo_failed=random.choice((OnUndoFailed.HOLD, OnUndoFailed.CONTINUE)),
         )
         self._steps.append(step)
@@ -249,9 +256,6 @@ class Author:
             first=timedelta(seconds=self._scale * self._random.choice((0, 1, 5))),
             cap=timedelta(seconds=self._scale * self._random.choice((10, 300))),
         )
-
-    def _undo_retry(self) -> RetryPolicy:
-        return RetryPolicy(attempts=self._random.choice((3, 30)), cap=timedelta(seconds=self._scale * 60))
 
 
 _NULL = msgspec.Raw(b"null")

@@ -16,12 +16,14 @@ from saga.core.plan import Plan
 from tests.simulation.broker import Broker
 from tests.simulation.callers import Callers
 from tests.simulation.checkers import Checkers
+from tests.simulation.families import child_plan
 from tests.simulation.faults import Faults, Regime, draw, healed
 from tests.simulation.ledger import Ledger
 from tests.simulation.operators import Operators
 from tests.simulation.orchestrator import Orchestrator
 from tests.simulation.outsiders import Outsiders
 from tests.simulation.participant import Participant
+from tests.simulation.pauses import Pauses
 from tests.simulation.store import Store
 from tests.simulation.structures import draw_structured
 from tests.simulation.violation import Crash, Violation
@@ -67,7 +69,7 @@ class World:
         self._held: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._sequence = 0
         self._digest = hashlib.blake2b(digest_size=16)
-        self.structured = workload is None and seed >= STRUCTURED_FROM
+        self.structured = seed >= STRUCTURED_FROM if workload is None else workload.structured
         if workload is None:
             workload = (draw_structured if self.structured else Workload.draw)(self.random, self.faults)
         self.workload = workload
@@ -86,6 +88,7 @@ class World:
         self.callers = Callers(self)
         self.operators = Operators(self)
         self.outsiders = Outsiders(self)
+        self.pauses = Pauses(self)
 
     # ----------------------------------------------------------------------------------------------------- time
 
@@ -166,6 +169,14 @@ class World:
             participant.heal()
         for orchestrator in self.orchestrators:
             orchestrator.heal()
+
+    def child_plan(self, name: str) -> Plan:
+        """The definition of a sub-saga."""
+        return self.workload.children.get(name) or child_plan(name, self.patience)
+
+    def all_started(self) -> bool:
+        """Every saga that callers ask for is there; children do not count."""
+        return all(f"k:{number}" in self.store.keys for number in range(len(self.workload.sagas)))
 
     def alive(self) -> list[Orchestrator]:
         """Orchestrators that take deliveries now."""

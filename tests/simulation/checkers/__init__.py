@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from saga.core.events import ApprovalRequested
+from saga.core.events import ApprovalRequested, StepReleased, WaitStarted
 from saga.core.messages import CommandMessage
 from saga.core.plan import Plan
 from saga.core.state import SagaState
@@ -16,10 +16,13 @@ from tests.simulation.checkers import (
     fold,
     forward,
     gapless,
+    joins,
     liveness,
+    nested,
     once,
     order,
     pivot,
+    previewed,
     replay,
     screened,
     spurious,
@@ -44,6 +47,8 @@ class Checkers:
         self.world = world
         self.shadows: dict[str, Shadow] = {}
         self.people: dict[str, People] = {}
+        self.previews: dict[str, set[str]] = {}
+        """Of each saga that turned round, what the preview said just before."""
 
     def on_commit(self, row: Row, commit: Commit) -> None:
         """A commit was appended."""
@@ -51,6 +56,7 @@ class Checkers:
         if shadow is None:
             shadow = self.shadows[row.saga] = Shadow(row.saga, row.plan)
         note(self.world, row, commit, shadow)
+        nested.on_commit(self.world, row, commit, shadow)
         gapless.on_commit(row, commit)
         absorbing.on_commit(commit, shadow)
         screened.on_commit(self.world, commit)
@@ -59,10 +65,15 @@ class Checkers:
         order.on_commit(commit, shadow)
         forward.on_commit(commit, shadow)
         pivot.on_commit(commit, shadow)
+        previewed.on_commit(self.world, row, commit, shadow)
         self._people(row).on_commit(self.world, row, commit, shadow)
-        if any(isinstance(event, ApprovalRequested) for event in commit.events):
+        kinds = {type(event) for event in commit.events}
+        if ApprovalRequested in kinds or {StepReleased, WaitStarted} <= kinds:
             self.world.outsiders.notified(row)
+        self.world.pauses.noticed(row, commit)
         shadow.take(commit)
+        joins.on_commit(row, commit, shadow)
+        children.on_commit(self.world, row, commit)
         compensated.on_commit(self.world, row, shadow, commit)
         waiting.on_commit(row, commit)
 
@@ -91,6 +102,7 @@ class Checkers:
             replay.at_end(self.world, row)
             completed.at_end(self.world, row, shadow)
             children.at_end(self.world, row)
+            previewed.at_end(self.world, row, shadow)
             compensated.at_end(self.world, row, shadow)
             liveness.at_end(self.world, row, shadow)
             spurious.at_end(self.world, row, shadow)

@@ -11,7 +11,12 @@ from tests.simulation.violation import Violation
 
 
 def on_commit(commit: Commit, shadow: Shadow) -> None:
-    """Every action that was issued in this commit."""
+    """Every action that was issued in this commit, and every list that was frozen."""
+    for event in commit.events:
+        if isinstance(event, e.MapStarted):
+            block = shadow.plan.blocks[template(event.path)]
+            if isinstance(block, Each) and len(event.items) > block.limit:
+                raise Violation("limit", f"{event.path} runs over {len(event.items)} items, at most {block.limit}")
     if not any(isinstance(event, e.CommandIssued) and event.kind is Kind.ACTION for event in commit.events):
         return
     scout = shadow.fork()
@@ -40,18 +45,20 @@ def _was_given_up(shadow: Shadow, path: str) -> bool:
 
 
 def _in_the_window(path: str, shadow: Shadow) -> None:
+    at = address_of(path)
     for block in shadow.plan.blocks.values():
-        if not isinstance(block, Each) or not path.startswith(f"{block.path}["):
+        if not isinstance(block, Each) or not template(path).startswith(f"{block.path}/"):
             continue
+        here = instance(block.path, at)
         busy = {
-            _item(other)
+            _item(here, other)
             for other, act in shadow.acts.items()
-            if other.startswith(f"{block.path}[") and act.outcome is None and not _was_given_up(shadow, other)
+            if other.startswith(f"{here}[") and act.outcome is None and not _was_given_up(shadow, other)
         }
-        beside = busy - {_item(path)}
+        beside = busy - {_item(here, path)}
         if len(beside) >= block.window:
-            raise Violation("window", f"{path} is begun beside {len(beside)} other items of {block.path}")
+            raise Violation("window", f"{path} is begun beside {len(beside)} other items of {here}")
 
 
-def _item(path: str) -> str:
-    return path[: path.index("]") + 1]
+def _item(block: str, path: str) -> str:
+    return path[: path.index("]", len(block)) + 1]

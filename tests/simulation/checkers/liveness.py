@@ -29,7 +29,8 @@ def at_end(world: "World", row: Row, shadow: Shadow) -> None:
     on_the_dead = any(
         row.plan.step(wait.path).command.service == "beta" for wait in reasons if template(wait.path) in row.plan.steps
     )
-    on_others = any(wait.kind in ("approval", "signal", "child") for wait in reasons)
+    later = any(wait.kind == "timer" and wait.until is not None and wait.until > world.moment() for wait in reasons)
+    on_others = later or any(wait.kind in ("approval", "signal", "child") for wait in reasons)
     if world.drawn.regime is Regime.DEAD_SERVICE and (on_the_dead or on_others or state.paused_at is not None):
         world.marks["waits for a dead service"] += 1
         return

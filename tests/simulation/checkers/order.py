@@ -23,21 +23,19 @@ def on_commit(commit: Commit, shadow: Shadow) -> None:
     scout = shadow.fork()
     for event in commit.events:
         if isinstance(event, e.CommandIssued) and event.kind is Kind.COMPENSATION:
-            _check(event, scout)
+            check(event, scout)
         scout.clock += 1
         scout.event(event)
 
 
-def _check(event: e.CommandIssued, shadow: Shadow) -> None:
+def check(event: e.CommandIssued, shadow: Shadow) -> None:
+    """This compensation is one whose turn it is. Raises Violation."""
     turn = [path for path in shadow.to_undo() if _is_wanted(shadow, path)]
     if event.path not in turn:
         raise Violation("S10", f"{event.path} is undone, but there is nothing to undo")
     act = shadow.acts[event.path]
     if event.undoes != act.number or event.undoes_outcome != ("unknown" if act.outcome is None else "ok"):
         raise Violation("S10", f"the undo of {event.path} says {event.undoes_outcome} of execution {event.undoes}")
-    before = shadow.undos.get(event.path)
-    if before is not None and before.open:
-        raise Violation("S11", f"the undo of {event.path} changes its key, and copies under the old one may still run")
     before = shadow.undos.get(event.path)
     if before is not None and before.open:
         raise Violation("S11", f"the undo of {event.path} changes its key, and copies under the old one may still run")

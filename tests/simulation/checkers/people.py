@@ -30,6 +30,8 @@ class Asked(msgspec.Struct):
     roles: set[str]
     quorum: int
     expires_at: datetime | None
+    remind_at: datetime | None = None
+    reminded: datetime | None = None
     people: list[str] = []
     closed: str = ""
     used: bool = False
@@ -61,7 +63,7 @@ class People:
             case e.ApprovalRequested():
                 digest = hashlib.sha256(bytes(event.subject)).hexdigest()
                 self.asked[event.path] = Asked(
-                    event.number, event.at, digest, set(event.roles), event.quorum, event.expires_at
+                    event.number, event.at, digest, set(event.roles), event.quorum, event.expires_at, event.remind_at
                 )
             case e.ApprovalDecided():
                 self._decided(world, row, event)
@@ -69,6 +71,11 @@ class People:
                 asked = self.asked[event.path]
                 self._due(world, row, (asked.at, asked.expires_at, event.at), f"{event.path} is escalated")
                 asked.at, asked.roles, asked.expires_at = event.at, set(event.roles), event.expires_at
+            case e.ApprovalReminded():
+                asked = self.asked[event.path]
+                since = asked.at if asked.reminded is None else asked.reminded
+                self._due(world, row, (since, asked.remind_at, event.at), f"{event.path} is reminded of")
+                asked.reminded, asked.remind_at = event.at, event.next_at
             case e.ApprovalClosed():
                 self._closed(world, row, event)
             case e.PermitUsed():
@@ -84,6 +91,7 @@ class People:
 
     def _decided(self, world: "World", row: Row, event: e.ApprovalDecided) -> None:
         asked = self.asked[event.path]
+        self._meant(row, event, asked)
         if asked.closed:
             raise Violation("S16", f"{event.approver} decided on {event.path}, which was {asked.closed}")
         if event.approver in asked.people:
@@ -100,8 +108,15 @@ class People:
         if bytes(event.edited) != b"null":
             asked.digest = hashlib.sha256(bytes(event.edited)).hexdigest()
 
+    def _meant(self, row: Row, event: e.ApprovalDecided, asked: Asked) -> None:
+        meant = getattr(row.commits[-1].given, "number", None)
+        if meant not in (None, asked.number):
+            raise Violation("S16", f"{event.approver} decided on request {meant} of {event.path}, not {asked.number}")
+
     def _closed(self, world: "World", row: Row, event: e.ApprovalClosed) -> None:
         asked = self.asked[event.path]
+        if asked.closed:
+            raise Violation("S16", f"{event.path} is {event.how}, and was {asked.closed}")
         if event.how == "approved" and len(asked.people) < asked.quorum:
             raise Violation("S16", f"{event.path} is approved by {len(asked.people)} of {asked.quorum}")
         if event.how == "expired":

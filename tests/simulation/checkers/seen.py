@@ -11,6 +11,14 @@ from tests.simulation.store import Commit, Row
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+OF_STRUCTURES = frozenset(
+    {
+        *("BranchChosen", "MapStarted", "LoopTurned", "WaitStarted", "WaitEnded", "SignalReceived", "SignalConsumed"),
+        *("ApprovalRequested", "ApprovalWaived", "ApprovalDecided", "ApprovalClosed", "ApprovalEscalated"),
+        *("ApprovalReminded", "PermitUsed", "ParentAsked"),
+    }
+)
+"""Only definitions of every construct lead to these."""
 WANTED = (
     *(event.__name__ for event in e.AnyEvent.__args__),
     "late success after timeout",

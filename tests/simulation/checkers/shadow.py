@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 DOUBTS = (e.ParkCode.IN_DOUBT, e.ParkCode.KEY_FORGOTTEN)
 
 
+COPIED = ("undone", "given_up", "parked", "doubts", "blocks", "arms", "items", "turns", "chosen", "bodies", "messages")
+"""What a fork must not share."""
+
+
 class Act(msgspec.Struct):
     """The current execution of a step's action."""
 
@@ -43,14 +47,14 @@ class Shadow:
         self.acts: dict[str, Act] = {}
         self.undos: dict[str, Undo] = {}
         self.undone: set[str] = set()
+        self.given_up: set[str] = set()  # undone while the saga went on elsewhere
         self.parked: dict[str, Kind] = {}
         self.doubts: set[str] = set()
         """Parked steps where the question is whether the action happened."""
         self.blocks: dict[str, str] = {}
         self.arms: dict[str, bool] = {}
         self.items: dict[str, int] = {}
-        self.turns: dict[str, int] = {}
-        """The last turn that is through."""
+        self.turns: dict[str, int] = {}  # the last one that is through
         self.chosen: dict[str, str] = {}
         self.compensating = False
         self.paused = False
@@ -59,8 +63,7 @@ class Shadow:
         self.unresolved: tuple[str, ...] = ()
         self.bodies: dict[str, bytes] = {}
         """Idempotency key: the one body ever issued under it."""
-        self.messages: dict[str, str] = {}
-        """Attempt id: idempotency key."""
+        self.messages: dict[str, str] = {}  # attempt id: idempotency key
         self.quiet_versions: set[int] = set()
         """Versions at which nothing may be sent."""
 
@@ -69,7 +72,7 @@ class Shadow:
         ahead = copy.copy(self)
         ahead.acts = {path: copy.copy(act) for path, act in self.acts.items()}
         ahead.undos = {path: copy.copy(undo) for path, undo in self.undos.items()}
-        for name in ("undone", "parked", "doubts", "blocks", "arms", "items", "turns", "chosen", "bodies", "messages"):
+        for name in COPIED:
             setattr(ahead, name, copy.copy(getattr(self, name)))
         return ahead
 
@@ -94,6 +97,7 @@ class Shadow:
                 self._settled(event.path, "failed")
             case e.CompensationSucceeded():
                 self.undone.add(event.path)
+                self.given_up |= set() if self.compensating else {event.path}
                 self._close(event.path)
             case e.CompensationFailed():
                 self._close(event.path)

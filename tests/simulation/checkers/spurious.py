@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from saga.core import events as e
+from saga.core.messages import Kind
 from tests.simulation.checkers.shadow import Shadow
 from tests.simulation.faults import Regime
 from tests.simulation.store import Row
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 def at_end(world: "World", row: Row, shadow: Shadow) -> None:
     """Compensation needs a cause."""
     calm = world.drawn.regime in (Regime.WITHIN_BUDGET, Regime.FAULT_FREE)
+    if row.state.asked_by is not None and row.state.asked_by.kind is Kind.COMPENSATION:
+        return  # its parent undid it; the parent is judged by itself
     children = [other for other in world.store.rows.values() if other.state.parent == row.saga]
     undone_below = any(world.checkers.shadows[child.saga].because == "operator" for child in children)
     if calm and shadow.compensating and not undone_below and shadow.because not in ("operator", "parent"):
