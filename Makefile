@@ -18,14 +18,16 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 5 ? n + 1 : 6))
 
 # What contracts/asyncapi.json describes.
 ASYNCAPI_MODULES := contracts.inventory contracts.payments contracts.shipping contracts.notifications \
-	services.ordering.definitions
+	contracts.customers contracts.provisioning contracts.mailboxes contracts.accounts contracts.workplace \
+	contracts.research contracts.documents contracts.drafting contracts.contacts services.ordering.definitions \
+	services.onboarding.definitions services.hr.definitions services.outreach.definitions
 
 # Keeps pyright from asking the network whether there is a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv: $(STAMP) ## create .venv from requirements.lock and install the project into it
@@ -39,7 +41,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: servers
-servers: ## install PostgreSQL and RabbitMQ if the tests would find none (Debian, Ubuntu)
+servers: ## install PostgreSQL, RabbitMQ and Prometheus if the tests would find none (Debian, Ubuntu)
 	@tests/install-servers.sh
 
 .PHONY: check
@@ -65,13 +67,19 @@ docs: $(STAMP) ## write again what follows from the code: references, error page
 	$(BIN)/python -m tests.limits_reference
 	$(BIN)/python -m tests.error_pages
 	$(BIN)/python -m tests.reference_pages
+	$(BIN)/python -m tests.metrics_reference
 	$(BIN)/python -m tests.python_reference
+	$(BIN)/python -m tests.log_reference
 	$(BIN)/python -m tests.document_index
-	$(BIN)/saga contracts asyncapi $(ASYNCAPI_MODULES) --title Orders --write contracts/asyncapi.json
+	$(BIN)/saga contracts asyncapi $(ASYNCAPI_MODULES) --title 'Reference services' --write contracts/asyncapi.json
 
 .PHONY: test
 test: servers lint ## all of it: install what is missing, check, and run every test
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+.PHONY: test-docker
+test-docker: $(STAMP) ## the compose file of infra/ with orders through it; needs a Docker engine
+	$(BIN)/python -m tests.infra.stack $(ARGS)
 
 .PHONY: sim
 sim: $(STAMP) ## simulate: SEED= repeats one run, RUNS= tries that many new seeds
@@ -80,6 +88,19 @@ sim: $(STAMP) ## simulate: SEED= repeats one run, RUNS= tries that many new seed
 .PHONY: chaos
 chaos: servers $(STAMP) ## real processes, real servers, kill -9: the long acceptance run
 	$(BIN)/python -m tests.acceptance.orders $(ARGS)
+
+.PHONY: chaos-customers
+chaos-customers: servers $(STAMP) ## the same for branches: customers are taken on and turned back
+	$(BIN)/python -m tests.acceptance.customers $(ARGS)
+
+.PHONY: chaos-people
+chaos-people: servers $(STAMP) ## the same for what people decide: hires and messages
+	$(BIN)/python -m tests.acceptance.piece hr-onboarding $(ARGS)
+	$(BIN)/python -m tests.acceptance.piece agency-outreach $(ARGS)
+
+.PHONY: chaos-structure
+chaos-structure: servers $(STAMP) ## kill -9 in every phase of branches, items and sub-sagas, many times
+	$(BIN)/python -m tests.acceptance.structure_kills $(ARGS)
 
 # The peer brings a database toolkit of its own: it never shares an environment with ours.
 PEERS := $(VENV)/peers
@@ -93,6 +114,10 @@ $(PEERS)/dbos/.installed: $(PEERS_LOCK) $(STAMP)
 .PHONY: bench
 bench: servers $(STAMP) $(PEERS)/dbos/.installed ## the engine beside DBOS Transact and beside the bare transport
 	$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: bench-waiting
+bench-waiting: servers $(STAMP) ## what a million waiting sagas and ten thousand timers cost: about half an hour
+	$(BIN)/python -m tests.bench.waiting $(ARGS)
 
 .PHONY: lock-bench
 lock-bench: $(STAMP) ## resolve the lock of the benchmarks' peer again
