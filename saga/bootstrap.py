@@ -127,21 +127,16 @@ async def following(
     async with AsyncExitStack() as stack:
         store = await open_store(settings.store)
         stack.push_async_callback(store.close)
+        catalog, sagas_max = Catalog(store, CLOCK), chosen.cache_sagas_max
         lifecycle = LifecycleSink(
-            store, Catalog(store, CLOCK), lambda: open_bus(settings.amqp, name=name), sagas_max=chosen.cache_sagas_max
+            store, catalog, lambda: open_bus(settings.amqp, name=name), sagas_max=sagas_max, tallies=tallies
         )
         stack.push_async_callback(lifecycle.close)
         sinks: dict[str, tuple[Sink, FollowSettings]] = {"lifecycle": (lifecycle, chosen)}
         if settings.otlp:
             backend = trace_backend(settings, settings.otlp)
             stack.push_async_callback(backend.close)
-            traces = TraceSink(
-                store,
-                Catalog(store, CLOCK),
-                backend,
-                texts=settings.trace_texts,
-                sagas_max=chosen.cache_sagas_max,
-            )
+            traces = TraceSink(store, catalog, backend, texts=settings.trace_texts, sagas_max=sagas_max)
             sinks["traces"] = (traces, follow or TRACING)
         followers: list[Follower] = []
         for sink_name, (sink, pace) in sinks.items():

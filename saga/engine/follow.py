@@ -25,6 +25,8 @@ class Recorded(msgspec.Struct, frozen=True):
 
     saga: str
     version: int
+    cause: str
+    """What led to it, for people."""
     at: datetime
     """Store time of the commit."""
     events: tuple[events.AnyEvent, ...]
@@ -160,7 +162,7 @@ def _decoded(rows: Sequence[HistoryRow]) -> tuple[list[Recorded], list[HistoryRo
     unreadable: list[HistoryRow] = []
     for row in rows:
         try:
-            commits.append(Recorded(row.saga, row.version, row.at, events.decode(row.data)))
+            commits.append(Recorded(row.saga, row.version, row.cause, row.at, events.decode(row.data)))
         except (msgspec.MsgspecError, ValueError):
             unreadable.append(row)
     return commits, unreadable

@@ -10,13 +10,18 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
+import msgspec
+
 from saga.core import events
 from saga.core.errors import SchemaMismatch, Unavailable
 from saga.core.evolve import evolve_commit, fold
 from saga.core.lifecycle import LifecycleEvent, lifecycle
+from saga.core.metrics.tally import Tallies
 from saga.core.state import SagaState
 from saga.engine.catalog import Catalog
 from saga.engine.follow import Recorded, about
+from saga.engine.measures import Committed
+from saga.engine.operations import Operation, Operations, verb_of
 from saga.ports import Bus, Journal, Tail
 from saga.wire import lifecycle_to_wire
 
@@ -27,11 +32,26 @@ LOADED_AT_ONCE_MAX = 50
 REFUSED_FIX = "saga topology apply makes the exchange, saga topology export writes the right to publish there"
 
 
+class Told(msgspec.Struct, frozen=True, eq=False):
+    """What a saga's commits of one batch come to."""
+
+    state: SagaState
+    events: list[LifecycleEvent]
+    operations: list[Operation]
+
+
 class LifecycleSink:
-    """Publishes on `saga.events`. Keeps the states of open sagas, of a bounded number of them."""
+    """Publishes on `saga.events`, and counts what operators committed. Keeps the states of open sagas, of a bounded
+    number of them."""
 
     def __init__(
-        self, journal: Journal, catalog: Catalog, open_bus: Callable[[], Awaitable[Bus]], *, sagas_max: int
+        self,
+        journal: Journal,
+        catalog: Catalog,
+        open_bus: Callable[[], Awaitable[Bus]],
+        *,
+        sagas_max: int,
+        tallies: Tallies | None = None,
     ) -> None:
         self._journal = journal
         self._catalog = catalog
@@ -39,24 +59,23 @@ class LifecycleSink:
         self._sagas_max = sagas_max
         self._bus: Bus | None = None
         self._states: OrderedDict[str, SagaState] = OrderedDict()
+        self._operations = Operations(tallies)
 
     async def deliver(self, commits: Sequence[Recorded]) -> None:
         """Publish what the commits tell and wait for the confirms. Raises Unavailable: then all of it comes again."""
         by_saga: dict[str, list[Recorded]] = {}
         for commit in commits:
             by_saga.setdefault(commit.saga, []).append(commit)
-        told: list[list[LifecycleEvent]] = []
-        states: list[SagaState] = []
+        told: list[Told] = []
         sagas = list(by_saga)
         for first in range(0, len(sagas), LOADED_AT_ONCE_MAX):
             some = sagas[first : first + LOADED_AT_ONCE_MAX]
-            for state, events_of_saga in await self._told({saga: by_saga[saga] for saga in some}):
-                states.append(state)
-                told.append(events_of_saga)
-        for wave in waves(told):
+            told += await self._told({saga: by_saga[saga] for saga in some})
+        for wave in waves([each.events for each in told]):
             await self._publish(wave)
-        for state in states:
-            self._keep(state)
+        for each in told:
+            self._keep(each.state)
+        self._operations.count([operation for each in told for operation in each.operations])
 
     async def close(self) -> None:
         """Close the bus, if it was opened."""
@@ -64,10 +83,10 @@ class LifecycleSink:
         if bus is not None:
             await bus.close()
 
-    async def _told(self, by_saga: Mapping[str, Sequence[Recorded]]) -> list[tuple[SagaState, list[LifecycleEvent]]]:
+    async def _told(self, by_saga: Mapping[str, Sequence[Recorded]]) -> list[Told]:
         lacking = {saga: 0 for saga, recorded in by_saga.items() if self._lacks(saga, recorded[0].version)}
         tails = await self._journal.load(lacking) if lacking else {}
-        found: list[tuple[SagaState, list[LifecycleEvent]]] = []
+        found: list[Told] = []
         for saga, recorded in by_saga.items():
             try:
                 found.append(await self._tell(recorded, tails.get(saga)))
@@ -82,20 +101,23 @@ class LifecycleSink:
         known = self._states.get(saga)
         return version > 1 and (known is None or known.version != version - 1)
 
-    async def _tell(self, recorded: Sequence[Recorded], tail: Tail | None) -> tuple[SagaState, list[LifecycleEvent]]:
+    async def _tell(self, recorded: Sequence[Recorded], tail: Tail | None) -> Told:
         first = recorded[0].version
         state = self._states.get(recorded[0].saga) if first > 1 else None
         if tail is not None:
             state = fold(map(events.decode, tail.commits[: first - 1]))
         told: list[LifecycleEvent] = []
+        operations: list[Operation] = []
         for commit in recorded:
             if commit.version != (0 if state is None else state.version) + 1:
                 raise ValueError(f"the history of {commit.saga} lacks what is before commit {commit.version}")
             before, state = state, evolve_commit(state, commit.events)
             plan = await self._catalog.by_hash(state.definition)
             told += lifecycle(plan, before, state, commit.events, commit.at)
+            if (verb := verb_of(commit.cause)) is not None:
+                operations.append(Operation(verb, Committed(plan, before, state, commit.events)))
         assert state is not None
-        return state, told
+        return Told(state, told, operations)
 
     async def _publish(self, wave: Sequence[LifecycleEvent]) -> None:
         if self._bus is None:

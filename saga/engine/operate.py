@@ -5,6 +5,7 @@ The commit sets the saga's alarm to now, so that an orchestrator sends what foll
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -22,6 +23,8 @@ from saga.engine.commit import commit_all
 from saga.ports import Advance, Batch, Clock, Store
 
 TRIES = 20
+BY_OPERATOR: Final = "operator "
+"""How the cause of such a commit begins, and of no other; the verb follows. Whoever counts knows it by this."""
 
 Operation = Cancel | Abandon | Pause | Resume | Resolve | DecisionGiven
 
@@ -53,7 +56,7 @@ async def operate(store: Store, clock: Clock, saga: str, operation: Operation) -
     def decided(live: Live, now: datetime) -> Decision:
         return _decided(live, msgspec.structs.replace(operation, now=now))
 
-    live, after = await commit_decision(store, clock, saga, decided, cause=f"operator {_called(operation)}")
+    live, after = await commit_decision(store, clock, saga, decided, cause=f"{BY_OPERATOR}{_called(operation)}")
     _too_late(live, after, operation)
     return after
 

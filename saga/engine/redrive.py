@@ -24,7 +24,7 @@ from saga.core.retry import forgotten
 from saga.core.state import Execution, SagaState
 from saga.engine import said
 from saga.engine.cache import Live
-from saga.engine.operate import NoSuchSaga, NotPossible, commit_decision
+from saga.engine.operate import BY_OPERATOR, NoSuchSaga, NotPossible, commit_decision
 from saga.engine.settings import Trust
 from saga.ports import (
     Bus,
@@ -176,7 +176,7 @@ async def _reply(store: Store, clock: Clock, row: ParkedRow, reply: ReplyMessage
         return decide(live.plan, live.state, Reply(now=now, message=reply))
 
     what = f"reply {reply.service}.{reply.outcome} to {reply.path} {reply.in_reply_to}"
-    await commit_decision(store, clock, reply.saga, decided, cause=f"operator redrive by {wish.actor}: {what}")
+    await commit_decision(store, clock, reply.saga, decided, cause=f"{BY_OPERATOR}redrive by {wish.actor}: {what}")
 
 
 async def _say(store: Store, clock: Clock, row: ParkedRow, message: ToSaga, wish: Redriving) -> None:
@@ -196,7 +196,7 @@ async def _say(store: Store, clock: Clock, row: ParkedRow, message: ToSaga, wish
             raise _in_vain(row, refusal.code, refusal.text)
         return decide(live.plan, live.state, given)
 
-    cause = f"operator redrive by {wish.actor}: {said.described(message)}"
+    cause = f"{BY_OPERATOR}redrive by {wish.actor}: {said.described(message)}"
     await commit_decision(store, clock, saga, decided, cause=cause)
 
 

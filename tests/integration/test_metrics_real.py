@@ -1,8 +1,10 @@
 """Metrics of real processes over real servers, held against the history and the participants' own ledgers."""
 
 import asyncio
+import hashlib
 import os
 import sqlite3
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -15,11 +17,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from saga.core import events as e
+from saga.core.definition import Approval
+from saga.core.expression import Object
 from saga.core.metrics.catalogue import METRICS
 from saga.core.metrics.shape import MetricKind
 from saga.ports import Outgoing
+from tests.builders import INPUT_ID, plan
 from tests.integration.metered import HESITANT, SECRET
-from tests.integration.orders_place import ROOT, SOON, SOON_SECONDS, Place, RunProcess
+from tests.integration.orders_place import ROOT, SOON, SOON_SECONDS, Place, RunProcess, trusted
 from tests.otlp import Backend, mute
 from tests.servers.binaries import free_port
 from tests.servers.process import ServerProcess
@@ -27,6 +32,8 @@ from tests.servers.process import ServerProcess
 GOOD = [f"o-{number}" for number in range(6)]
 BAD = [f"o-{number}-no" for number in range(3)]
 OPEN = "o-open"
+REVIEW = Approval(path="review", subject=Object({"order": INPUT_ID}), subject_type="object", roles=("editor",))
+LETTER = plan(REVIEW, trusted("charge"), name="letter", key=INPUT_ID)
 
 Labels = frozenset[tuple[str, str]]
 Page = dict[tuple[str, Labels], float]
@@ -277,6 +284,56 @@ async def test_a_backend_in_trouble_stops_nothing(
         assert {each.status for each in await asyncio.gather(*runs)} == {"completed"}
         await page_until(process, "saga_ended_total", 10)
         assert await process.stop() == 0
+
+
+async def saga(place: Place, *arguments: str) -> None:
+    """A command as an operator types it."""
+    command = [sys.executable, "-m", "saga.cli", "--amqp", place.amqp, "--store", place.dsn, *arguments]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "SAGA_APPROVERS": "bo=editor"}
+    done = await asyncio.to_thread(
+        subprocess.run, command, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+async def test_what_operators_commit_is_counted_once(place: Place, tmp_path: Path) -> None:
+    """By the process that follows, beside what it counted itself; its successor begins with what comes then."""
+    await place.publish(LETTER)
+    async with AsyncExitStack() as stack:
+        caller = await stack.enter_async_context(place.calling())
+        first = RunProcess(place, tmp_path / "first")
+        stack.callback(first.process.kill9)
+        await first.ready()
+        order = await caller.start("order", {"id": OPEN}, within=SOON)
+        letter = await caller.start("letter", {"id": "l"}, within=SOON)
+        await page_until(first, "saga_approval_requested_total", 1)
+        await saga(place, "pause", order.saga, "--reason", "look")
+        await saga(place, "resume", order.saga, "--reason", "looked")
+        await saga(place, "cancel", order.saga, "--reason", "asked to")
+        seen = hashlib.sha256(b'{"order":"l"}').hexdigest()
+        await saga(place, "approvals", "approve", letter.saga, "review", "--actor", "bo", "--digest", seen)
+        await page_until(first, "saga_operations_total", 4)
+        await stack.enter_async_context(place.serving())
+        assert (await caller.result(order, within=SOON)).status == "compensated"
+        assert (await caller.result(letter, within=SOON)).status == "completed"
+        page = await page_until(first, "saga_ended_total", 2)
+        for verb in ("pause", "resume", "cancel"):
+            assert total(page, "saga_operations_total", definition="order", verb=verb) == 1
+        assert total(page, "saga_operations_total", definition="letter", verb="decision") == 1
+        assert total(page, "saga_approval_closed_total", how="approved") == 1
+        assert total(page, "saga_compensation_started_total", because="cancelled") == 1
+        recorded = await history(place)
+        asked = sum(count for (name, *_), count in recorded.items() if name in {"CommandIssued", "CommandRepeated"})
+        assert total(page, "saga_step_attempts_total") == asked
+        await first.stop()
+
+        second = RunProcess(place, tmp_path / "second")
+        stack.callback(second.process.kill9)
+        await second.ready()
+        held = await caller.start("letter", {"id": "m"}, within=SOON)
+        await saga(place, "abandon", held.saga, "--reason", "too late", "--yes")
+        page = await page_until(second, "saga_ended_total", 1, status="abandoned")
+        assert total(page, "saga_operations_total") == total(page, "saga_operations_total", verb="abandon") == 1
 
 
 async def test_metrics_can_be_turned_off(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

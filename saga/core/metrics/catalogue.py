@@ -189,6 +189,15 @@ STARTS_WAITING: Final = gauge(
     _ENGINE, "saga.start.waiting", "{message}", (), "Starts taken from the queue that wait for room in flight."
 )
 READY: Final = gauge(_EVERY, "saga.ready", "{process}", (), "1 when the process can do its work, else 0.")
+OPERATIONS: Final = counter(
+    _FOLLOWER,
+    "saga.operations",
+    "{operation}",
+    ("definition", "verb"),
+    "What operators and approvers committed past the orchestrators, at the command line: `cancel`, `abandon`, "
+    "`pause`, `resume`, `resolve`, `decision`, `redrive` of a parked message into its saga. What such a commit says of "
+    "sagas and steps is counted with it.",
+)
 FOLLOWER_LAG: Final = gauge(
     _FOLLOWER,
     "saga.follower.lag",

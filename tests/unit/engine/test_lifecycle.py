@@ -42,7 +42,7 @@ class Scene:
         """What was committed since the last look."""
         page = await self.rig.store.feed().read_after(self.position, 1_000)
         self.position = page.position
-        return [Recorded(row.saga, row.version, row.at, events.decode(row.data)) for row in page.rows]
+        return [Recorded(row.saga, row.version, row.cause, row.at, events.decode(row.data)) for row in page.rows]
 
     async def told(self) -> list[Delivery]:
         """What the subscriber heard since the last look."""

@@ -111,7 +111,7 @@ async def test_a_process_that_dies_at_any_commit_is_replaced(scene: Scene) -> No
         await run(scene.rig, process, order, fails=order == "o2")
     rows = (await scene.rig.store.feed().read_after("", 100)).rows
     for row in rows:
-        commit = Recorded(row.saga, row.version, row.at, decode(row.data))
+        commit = Recorded(row.saga, row.version, row.cause, row.at, decode(row.data))
         await scene.sink().deliver([commit])
         await scene.sink().deliver([commit])
     expected = await scene.expected()
@@ -205,7 +205,7 @@ async def test_one_bad_history_does_not_stop_the_others(scene: Scene) -> None:
     await process.hop(await scene.rig.start())
     page = await scene.rig.store.feed().read_after("", 100)
     row = page.rows[0]
-    good = Recorded(row.saga, row.version, row.at, decode(row.data))
-    bad = Recorded("01930000-0000-7000-8000-00000000beef", 3, row.at, ())
+    good = Recorded(row.saga, row.version, row.cause, row.at, decode(row.data))
+    bad = Recorded("01930000-0000-7000-8000-00000000beef", 3, "", row.at, ())
     await scene.sink().deliver([bad, good])
     assert [span.name for span in scene.shelf.spans] == ["order started"]
