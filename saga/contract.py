@@ -5,12 +5,15 @@ A contracts module imports this module and nothing else of the engine.
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Generic, Never, Self, get_args, get_origin
 from typing import TypeVar as ClassicTypeVar
 
 import msgspec
 from typing_extensions import TypeVar
+
+from saga.cost import Cost, with_amount
 
 __all__ = [
     "Command",
@@ -117,7 +120,7 @@ class Undone(msgspec.Struct, frozen=True):
 class Context:
     """What a handler may know beside its command."""
 
-    __slots__ = ("attempt", "cancelled", "database", "key", "saga", "step", "tx", "undone")
+    __slots__ = ("attempt", "cancelled", "cost", "database", "key", "saga", "step", "tx", "undone")
 
     def __init__(
         self,
@@ -143,6 +146,17 @@ class Context:
         """In a compensation: what this service's inbox holds of the action that is undone."""
         self.cancelled = False
         """Becomes True in a running handler when the compensation of its own key has arrived."""
+        self.cost: Cost | None = None
+        """What `add_cost` was told so far."""
+
+    def add_cost(self, amount: int | Decimal, unit: str) -> None:
+        """Say that the work on this command costs so much more: `add_cost(Decimal("0.0123"), "USD")`.
+
+        Told with the answer, whichever it is, also where the handler raises after it; an answer that is given again
+        tells it again, and counts once. To 12 digits behind the point; at most 8 units, each a letter and up to 31
+        letters, digits, `-` and `_`. Raises TypeError for a float, ValueError for what is outside of that.
+        """
+        self.cost = with_amount(self.cost, amount, unit)
 
 
 class Handler(msgspec.Struct, frozen=True):

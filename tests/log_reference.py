@@ -83,6 +83,7 @@ MEANINGS = {
     "takes nothing for a while": "A participant's database or the broker is away.",
     "the backend calls spans malformed; they are dropped": "It answered 400, 413 or 422.",
     "the backend did not take all spans": "It said so; they are not sent again.",
+    "the cost of a reply cannot be read": "The reply counts, its cost does not: the header has another form.",
     "the facts of the store cannot be read now": "For metrics; it is tried again, and nothing waits for it.",
     "the store cannot be used; nothing is decided": "It is away, or its tables are of another release.",
     "the store cannot be used; waiting": "The same, at the start.",

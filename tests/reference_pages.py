@@ -25,7 +25,13 @@ BEGIN, END = "<!-- from the code -->", "<!-- /from the code -->"
 MARKED = re.compile(rf"{BEGIN}\n.*?{END}\n", re.DOTALL)
 FIX = "stale. Fix: make docs"
 
-KINDS = {"msgspec.Raw": "JSON", "datetime": "time", "dict[str, str]": "names and texts", "tuple[str, ...]": "texts"}
+KINDS = {
+    "msgspec.Raw": "JSON",
+    "datetime": "time",
+    "dict[str, str]": "names and texts",
+    "tuple[str, ...]": "texts",
+    "Cost": "amounts by unit",
+}
 EVERYWHERE = {
     "at": "When it was decided, by the store's clock.",
     "path": "The step, or block, of the definition.",
@@ -153,7 +159,8 @@ def _events() -> Iterator[str]:
     for kind in get_args(events.AnyEvent):
         yield f"## {kind.__name__}"
         yield inspect.cleandoc(kind.__doc__ or "")
-        shown = [(f"`{f.name}`", f.kind, "" if f.required else "may be left out", f.meaning) for f in fields_of(kind)]
+        fields = [*fields_of(kind), *(fields_of(events.Costly) if issubclass(kind, events.Costly) else [])]
+        shown = [(f"`{f.name}`", f.kind, "" if f.required else "may be left out", f.meaning) for f in fields]
         if shown:
             yield table(("field", "is", "", "meaning"), shown)
     yield "## Why a step is parked"

@@ -7,6 +7,7 @@ from pathlib import Path
 from saga.conform import RULES
 from saga.core import topology
 from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX
+from saga.cost import DIGITS_MAX, PATTERN, UNIT_CHARACTERS_MAX, UNITS_MAX
 from saga.participant.declaration import HANDLER_TIMEOUT_MAX
 from saga.wire import ERROR_TEXT_BYTES_MAX, JSON_DEPTH_MAX
 from saga.wire.headers import HEADERS, INSTANT, KEY, MILLISECONDS, NUMBER, REFUSALS, TRACEPARENT, Header, Message, Need
@@ -19,6 +20,7 @@ FORMS = {
     KEY: "32 hex characters",
     TRACEPARENT: "`00-<32 hex>-<16 hex>-<2 hex>`",
     INSTANT: "`2026-05-01T12:00:00Z`",
+    PATTERN: "`0.0123 USD, 1520 tokens`",
 }
 MARKS = {Need.REQUIRED: "yes", Need.OPTIONAL: "may"}
 KIB = 1024
@@ -65,6 +67,8 @@ def _limits() -> Iterator[tuple[str, str]]:
     yield "a name: saga, service, command, code", f"{NAME_CHARACTERS_MAX} characters"
     yield "the path of a step", f"{PATH_CHARACTERS_MAX} characters"
     yield "a business key, a caller's `message_id`", f"{KEY_CHARACTERS_MAX} characters"
+    unit = f"a letter, then letters, digits, `-` and `_`, {UNIT_CHARACTERS_MAX} in all"
+    yield "`saga-cost`", f"{UNITS_MAX} amounts; {DIGITS_MAX} digits before the point and behind it; a unit is {unit}"
     yield "the work on one command", f"{HANDLER_TIMEOUT_MAX.total_seconds() / 60:g} minutes"
 
 
@@ -72,7 +76,7 @@ def _header(header: Header) -> tuple[str, ...]:
     form = FORMS.get(header.pattern, "")
     if header.words:
         form = " ".join(f"`{word}`" for word in header.words)
-    elif header.characters_max:
+    elif header.characters_max and not form:
         form = f"at most {header.characters_max} characters"
     needs = [MARKS[header.on[message]] if message in header.on else "" for message in Message]
     return f"`{header.name}`", *needs, form, header.meaning

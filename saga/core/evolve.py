@@ -10,6 +10,7 @@ from saga.core import branches, executions, requests, waits
 from saga.core import events as e
 from saga.core.messages import Kind
 from saga.core.state import BlockMode, Execution, Order, ParentLink, Phase, SagaState, Waiting
+from saga.cost import added
 
 replace = msgspec.structs.replace
 
@@ -60,6 +61,8 @@ def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:
     """The state after one more event of the current commit."""
     here = (state.version, state.index)
     state = replace(state, index=state.index + 1, events_count=state.events_count + 1)
+    if isinstance(event, e.Costly) and event.cost:
+        state = replace(state, cost=added((state.cost, event.cost)))
     if isinstance(event, executions.Sending):
         return executions.sent(state, event, here)
     if isinstance(event, executions.Answering):

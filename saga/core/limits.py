@@ -37,6 +37,10 @@ class Sendable(Protocol):
 NAMES = ("exchange", "routing_key", "message_id", "type", "correlation_id", "reply_to")
 WANTED_HEADERS = ("saga-", "traceparent", "tracestate", "x-first-death-")
 """Prefixes of the headers a bus delivers; `x-first-death-*` is the broker's word on where a dead letter came from."""
+COST_HEADER = "saga-cost"
+UNCRITICAL_HEADERS = frozenset({COST_HEADER})
+"""Headers that are no reason to lose a message: one that is no string is delivered as `NO_TEXT`, which nobody reads."""
+NO_TEXT = "\ufffd"
 
 
 def unsendable(message: Sendable) -> str | None:

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from saga.cost import Cost
+
 
 class Kind(StrEnum):
     """Whether a command does or undoes."""
@@ -103,6 +105,8 @@ class ReplyMessage(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     retry_after: timedelta | None = None
     handler_time: timedelta | None = None
+    cost: Cost | None = None
+    """None: it told none; empty: one that cannot be read, which is no reason to lose the answer."""
     sender: str | None = None
     traceparent: str | None = None
 

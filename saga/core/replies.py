@@ -23,6 +23,7 @@ from saga.core.messages import BUSY, Kind, Outcome, RefusedCode, ReplyEffect, Re
 from saga.core.plan import Plan, pursued
 from saga.core.reads import check_reads
 from saga.core.state import Execution, Phase, SagaState, StepState, Waiting
+from saga.cost import Cost
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -58,7 +59,20 @@ def screen(
 
 
 def on_reply(plan: Plan, state: SagaState, given: Reply) -> tuple[e.AnyEvent, ...]:
-    """The events an answer leads to; () when it says what is known already."""
+    """The events an answer leads to; () when it says what is known already. What it cost stands in the first."""
+    events, cost = _decided(plan, state, given), given.message.cost
+    return events if cost is None else _with_cost(events, cost)
+
+
+def _with_cost(events: tuple[e.AnyEvent, ...], cost: Cost) -> tuple[e.AnyEvent, ...]:
+    match events:
+        case (e.Costly() as told, *more):
+            return (msgspec.structs.replace(told, cost=cost), *more)
+        case _:
+            return events
+
+
+def _decided(plan: Plan, state: SagaState, given: Reply) -> tuple[e.AnyEvent, ...]:
     reply = given.message
     execution = _find(state, reply)
     if execution is None:

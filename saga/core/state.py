@@ -11,6 +11,7 @@ import msgspec
 
 from saga.core.events import Choice, Closed, ParkCode, WaitEnd, WaitFor
 from saga.core.messages import Kind, Outcome, ReplyEffect
+from saga.cost import Cost
 
 Order = tuple[int, int]
 """(commit version, index of the event in the commit): when something was recorded, relative to everything else."""
@@ -249,6 +250,8 @@ class SagaState(msgspec.Struct, frozen=True, kw_only=True):
     recorded_bytes: int = 0
     """Of bodies and replies, for the limit on a saga's data."""
     events_count: int = 0
+    cost: Cost = {}
+    """What every recorded answer told, added up by unit; its sub-sagas have their own."""
 
     @property
     def terminal(self) -> bool:

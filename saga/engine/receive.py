@@ -64,6 +64,8 @@ def work_of(delivery: Delivery) -> Work:
     except ProtocolViolation as violation:
         return park(delivery, violation.code, violation.detail)
     saga = message.saga or "" if isinstance(message, ReplyMessage | ToSaga) else ""
+    if isinstance(message, ReplyMessage) and message.cost is not None and not message.cost:
+        log.warning("the cost of a reply cannot be read", extra=of_reply(message) | {"service": message.service})
     return Work(message, saga, delivery)
 
 

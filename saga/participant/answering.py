@@ -41,6 +41,7 @@ def addressed_reply(command: CommandMessage, answer: Answer, handler_time: timed
         body=answer.body,
         retry_after=answer.retry_after,
         handler_time=handler_time,
+        cost=answer.cost,
     )
 
 

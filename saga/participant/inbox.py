@@ -9,13 +9,14 @@ from typing import Literal
 import msgspec
 
 from saga.core.messages import CommandMessage, Kind, ReplyEffect
+from saga.cost import Cost, read, spelt
 from saga.participant.rules import InboxRow, RowStatus, payload_hash
 from saga.ports import Transaction
 
 Dialect = Literal["postgres", "sqlite"]
 
 _FOLDER = Path(__file__).parent / "sql"
-_RECORD_COLUMNS = 11
+_RECORD_COLUMNS = 12
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -40,6 +41,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     reply: bytes = b""
     code: str = ""
     effect: ReplyEffect
+    cost: Cost | None = None
     now: datetime
     remembers: timedelta
 
@@ -155,6 +157,7 @@ def _row(key: str, columns: Sequence[object]) -> InboxRow | None:
         reply=stored.reply,
         code=stored.code,
         effect=stored.effect,
+        cost=read(stored.cost) if stored.cost else None,
         owner=stored.owner,
         lease_until=None if stored.lease_until is None else _moment(stored.lease_until),
     )
@@ -171,6 +174,7 @@ class _Columns(msgspec.Struct, array_like=True):
     reply: bytes
     code: str
     effect: ReplyEffect
+    cost: str
     owner: str | None
     lease_until: int | None
 
@@ -189,6 +193,7 @@ def _answer(settlement: Settlement) -> tuple[object, ...]:
         settlement.effect.value,
         _milliseconds(settlement.now),
         _milliseconds(settlement.now + settlement.remembers),
+        spelt(settlement.cost) if settlement.cost else "",
     )
 
 

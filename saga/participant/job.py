@@ -133,6 +133,7 @@ class Job:
             reply=answer.body,
             code=answer.code,
             effect=answer.effect,
+            cost=answer.cost,
             now=self.now(),
             remembers=self.remembers,
         )

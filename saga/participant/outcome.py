@@ -12,6 +12,7 @@ from saga.contract import NAME_CHARACTERS_MAX, Context, Contract, Failure, Handl
 from saga.core.errors import ProtocolViolation, Unavailable
 from saga.core.messages import BUSY, Outcome, RefusedCode, ReplyEffect
 from saga.core.spans.data import word
+from saga.cost import Cost
 from saga.participant.rules import InboxRow, RowStatus
 from saga.wire import Poison, check_json, cut_text
 
@@ -31,6 +32,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     type: str = ""
     body: bytes = b""
     retry_after: timedelta | None = None
+    cost: Cost | None = None
 
     @property
     def settles(self) -> bool:
@@ -66,6 +68,7 @@ def replayed(row: InboxRow) -> Answer:
         code=row.code,
         type=row.reply_type,
         body=row.reply,
+        cost=row.cost,
     )
 
 
@@ -92,7 +95,7 @@ async def run_handler(handler: Handler, value: Any, context: Context, limit: tim
     if answer.outcome is Outcome.RETRY:
         about = {"command": handler.contract.type_name, "code": word(answer.code), "text": answer.message}
         log.warning("a command is to be tried again", extra=about)
-    return answer
+    return _with_cost(answer, context)
 
 
 async def ask_probe(handler: Handler, value: Any, context: Context, limit: timedelta) -> Answer | None:
@@ -100,7 +103,13 @@ async def ask_probe(handler: Handler, value: Any, context: Context, limit: timed
     probe = handler.probe
     if probe is None:
         return refused(RefusedCode.IN_DOUBT, f"{handler.contract.type_name} has no probe to ask")
-    return await _guarded(handler, lambda: probe(value, context), context, limit)
+    answer = await _guarded(handler, lambda: probe(value, context), context, limit)
+    return None if answer is None else _with_cost(answer, context)
+
+
+def _with_cost(answer: Answer, context: Context) -> Answer:
+    """Whatever the answer is: what was spent was spent."""
+    return answer if context.cost is None else msgspec.structs.replace(answer, cost=context.cost)
 
 
 async def _guarded(

@@ -17,6 +17,7 @@ import msgspec
 
 from saga.contract import Effect
 from saga.core.messages import CommandMessage, RefusedCode, ReplyEffect
+from saga.cost import Cost
 
 
 class RowStatus(StrEnum):
@@ -45,6 +46,8 @@ class InboxRow(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     effect: ReplyEffect = ReplyEffect.APPLIED
     """What the stored answer claimed."""
+    cost: Cost | None = None
+    """What the stored answer told."""
     owner: str | None = None
     lease_until: datetime | None = None
 

@@ -7,9 +7,10 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
+from saga import cost as costs
 from saga.core.errors import ProtocolViolation
 from saga.ports import Delivery
-from saga.wire.names import TRACEPARENT, TRACESTATE
+from saga.wire.names import COST, TRACEPARENT, TRACESTATE
 from saga.wire.screen import KEY_CHARACTERS_MAX, NAME_CHARACTERS_MAX, Poison, cut_text
 
 E = TypeVar("E", bound=StrEnum)
@@ -148,6 +149,17 @@ def trace(delivery: Delivery) -> tuple[str | None, str | None]:
         return None, None
     state = delivery.headers.get(TRACESTATE)
     return parent, state if state and len(state) <= TRACESTATE_CHARACTERS_MAX else None
+
+
+def cost(delivery: Delivery) -> costs.Cost | None:
+    """What a reply cost, or None. One that cannot be read is empty, and never parks the reply: the answer counts."""
+    value = delivery.headers.get(COST)
+    if not value:
+        return None
+    try:
+        return costs.read(value)
+    except ValueError:
+        return {}
 
 
 def _digits(name: str, value: str) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from saga import cost
 from saga.core.messages import Kind, Outcome, RefusedCode, ReplyEffect
 from saga.wire import names
 from saga.wire.screen import ERROR_TEXT_BYTES_MAX, KEY_CHARACTERS_MAX, NAME_CHARACTERS_MAX, PATH_CHARACTERS_MAX
@@ -131,6 +132,13 @@ HEADERS: Final = (
     ),
     Header(names.RETRY_AFTER_MS, "with `retry`: not sooner than this", {REPLY: OPTIONAL}, MILLISECONDS),
     Header(names.HANDLER_MS, "how long the participant worked on it", {REPLY: OPTIONAL}, MILLISECONDS),
+    Header(
+        names.COST,
+        f"what the work cost: at most {cost.UNITS_MAX} amounts, each of another unit; ignored where it cannot be read",
+        {REPLY: OPTIONAL},
+        cost.PATTERN,
+        characters_max=cost.TEXT_CHARACTERS_MAX,
+    ),
     Header(
         names.TRACEPARENT,
         "W3C trace context; a reply carries the command's trace id",

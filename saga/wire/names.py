@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from saga.core import topology
+from saga.core import limits, topology
 from saga.core.topology import command_queue as command_queue
 
 EXCHANGE_START: Final = topology.START
@@ -54,6 +54,7 @@ CODE: Final = "saga-code"
 MESSAGE: Final = "saga-message"
 RETRY_AFTER_MS: Final = "saga-retry-after-ms"
 HANDLER_MS: Final = "saga-handler-ms"
+COST: Final = limits.COST_HEADER
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 

@@ -3,6 +3,7 @@
 import re
 
 from saga.core.messages import CommandMessage, Kind, Outcome, RefusedCode, ReplyEffect, ReplyMessage
+from saga.cost import spelt
 from saga.ports import Delivery, Outgoing
 from saga.wire import fields, names
 from saga.wire.screen import ERROR_TEXT_BYTES_MAX, PATH_CHARACTERS_MAX, check_json, cut_text, screen
@@ -33,6 +34,8 @@ def reply_to_wire(reply: ReplyMessage, message_id: str = "") -> Outgoing:
         headers[names.RETRY_AFTER_MS] = fields.to_milliseconds(reply.retry_after)
     if reply.handler_time is not None:
         headers[names.HANDLER_MS] = fields.to_milliseconds(reply.handler_time)
+    if reply.cost:
+        headers[names.COST] = spelt(reply.cost)
     if reply.traceparent is not None:
         headers[names.TRACEPARENT] = reply.traceparent
     return Outgoing(
@@ -77,6 +80,7 @@ def reply_from_wire(delivery: Delivery) -> ReplyMessage:
         message=_message(delivery, outcome),
         retry_after=fields.milliseconds(delivery, names.RETRY_AFTER_MS),
         handler_time=fields.milliseconds(delivery, names.HANDLER_MS),
+        cost=fields.cost(delivery),
         sender=delivery.sender,
         traceparent=fields.trace(delivery)[0],
     )

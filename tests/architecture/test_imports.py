@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 # The core computes. What is not listed here would let in time, chance, the network or the disk.
 CORE_MAY_IMPORT = {
-    "saga.contract", "saga.core", "msgspec",
+    "saga.contract", "saga.core", "saga.cost", "msgspec",
     "__future__", "abc", "base64", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal",
     "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "re", "string",
     "struct", "textwrap", "types", "typing", "typing_extensions", "unicodedata",

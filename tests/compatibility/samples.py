@@ -3,6 +3,7 @@
 import types
 import typing
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -29,7 +30,8 @@ def _value(field: str, hint: object) -> object:  # noqa: C901 - one line a type
         hint = next(member for member in hint.__args__ if member is not type(None))
     origin = typing.get_origin(hint)
     if origin is dict:
-        return {"city": "Bergen"}
+        amounts = typing.get_args(hint)[1] is Decimal
+        return {"USD": Decimal("0.0123"), "tokens": Decimal(1520)} if amounts else {"city": "Bergen"}
     if origin is tuple:
         is_raw = typing.get_args(hint)[0] is msgspec.Raw
         return (_value(field, msgspec.Raw),) * 2 if is_raw else ("reserve", "charge")

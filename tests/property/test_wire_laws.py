@@ -28,6 +28,7 @@ from saga.core.messages import (
 )
 from saga.ports import Delivery, Outgoing
 from saga.wire import names
+from tests.property.test_cost_laws import COSTS
 
 WORDS = st.text(st.sampled_from("abcXYZ019_-"), min_size=1, max_size=64)
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=64)
@@ -101,6 +102,7 @@ def replies(draw: st.DrawFn) -> ReplyMessage:
         message=message,
         retry_after=draw(NUMBER),
         handler_time=draw(NUMBER),
+        cost=draw(st.none() | COSTS),
         sender=draw(st.none() | WORDS),
         traceparent=draw(TRACES),
     )

@@ -6,7 +6,14 @@ from functools import lru_cache
 import msgspec
 
 from saga.adapters.rabbitmq.frames import LENGTH, TAG_AND_BITS, read_long, read_short
-from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, WANTED_HEADERS, headers_size
+from saga.core.limits import (
+    BODY_BYTES_MAX,
+    HEADERS_BYTES_MAX,
+    NO_TEXT,
+    UNCRITICAL_HEADERS,
+    WANTED_HEADERS,
+    headers_size,
+)
 
 _WANTED = tuple(prefix.encode() for prefix in WANTED_HEADERS)
 
@@ -136,7 +143,9 @@ def _wanted_headers(table: bytes, defects: list[str]) -> dict[str, str]:
             start = at = at + 1 + _skip(bytes((kind,)), table, at + 1)
         if not name:
             continue
-        if kind != _STRING:
+        if name in UNCRITICAL_HEADERS:
+            headers[name] = NO_TEXT if kind != _STRING or name in headers else _leniently(table[start:at])
+        elif kind != _STRING:
             shown = bytes((kind,)).decode(errors="replace")
             defects.append(f"the header {name} is no string (AMQP type {shown!r})")
         elif name in headers:
@@ -150,6 +159,11 @@ def _wanted_headers(table: bytes, defects: list[str]) -> dict[str, str]:
 def _wanted_name(raw: bytes) -> str:
     """The name of a header we look at, or nothing."""
     return raw.decode(errors="replace") if raw.startswith(_WANTED) else ""
+
+
+def _leniently(raw: bytes) -> str:
+    """What nothing is refused for: NUL would be."""
+    return raw.decode(errors="replace").replace("\0", NO_TEXT)
 
 
 def _decode_text(into: dict[str, str], name: str, raw: bytes, defects: list[str]) -> None:

@@ -24,7 +24,7 @@ from saga.core.events.blocks import (
     LoopTurned,
     MapStarted,
 )
-from saga.core.events.recorded import Event
+from saga.core.events.recorded import Costly, Event
 from saga.core.events.sagas import (
     CancelRequested,
     CompensationStarted,
@@ -86,6 +86,7 @@ __all__ = [
     "CompensationStarted",
     "CompensationSucceeded",
     "ContradictoryReply",
+    "Costly",
     "DeadlinePassed",
     "DispatchConfirmed",
     "DispatchDelayed",

@@ -102,3 +102,5 @@ class ParentAsked(Event, frozen=True, kw_only=True, tag="ParentAsked", omit_defa
     kind: Kind
     execution: int
     attempt: int
+    traceparent: str | None = None
+    """Of the attempt that asks, when this saga is to be undone: its undo is linked to it."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from saga.core.events.recorded import Event
+from saga.core.events.recorded import Costly, Event
 from saga.core.messages import Kind, Outcome, ReplyEffect
 
 
@@ -25,7 +25,7 @@ class CommandIssued(Event, frozen=True, kw_only=True, tag="CommandIssued", omit_
     undoes_outcome: str | None = None
 
 
-class AttemptEnded(Event, frozen=True, kw_only=True, tag="AttemptEnded", omit_defaults=True):
+class AttemptEnded(Costly, frozen=True, kw_only=True, tag="AttemptEnded", omit_defaults=True):
     """An attempt brought no answer that settles: the next one is due at `next_at`. The outcome stays unknown."""
 
     path: str
@@ -78,7 +78,7 @@ class DispatchConfirmed(Event, frozen=True, kw_only=True, tag="DispatchConfirmed
     within_at: datetime | None = None
 
 
-class StepSucceeded(Event, frozen=True, kw_only=True, tag="StepSucceeded", omit_defaults=True):
+class StepSucceeded(Costly, frozen=True, kw_only=True, tag="StepSucceeded", omit_defaults=True):
     """The step is done; `reply` is what later steps read."""
 
     path: str
@@ -92,7 +92,7 @@ class StepSucceeded(Event, frozen=True, kw_only=True, tag="StepSucceeded", omit_
     evidence: str | None = None
 
 
-class StepFailed(Event, frozen=True, kw_only=True, tag="StepFailed", omit_defaults=True):
+class StepFailed(Costly, frozen=True, kw_only=True, tag="StepFailed", omit_defaults=True):
     """A declared refusal, definite: this execution did not happen and never will."""
 
     path: str
@@ -106,7 +106,7 @@ class StepFailed(Event, frozen=True, kw_only=True, tag="StepFailed", omit_defaul
     evidence: str | None = None
 
 
-class StepExhausted(Event, frozen=True, kw_only=True, tag="StepExhausted", omit_defaults=True):
+class StepExhausted(Costly, frozen=True, kw_only=True, tag="StepExhausted", omit_defaults=True):
     """Attempts or time are used up and the definition says to give way; the outcome stays unknown."""
 
     path: str
@@ -114,7 +114,7 @@ class StepExhausted(Event, frozen=True, kw_only=True, tag="StepExhausted", omit_
     why: str
 
 
-class CompensationSucceeded(Event, frozen=True, kw_only=True, tag="CompensationSucceeded", omit_defaults=True):
+class CompensationSucceeded(Costly, frozen=True, kw_only=True, tag="CompensationSucceeded", omit_defaults=True):
     """The step is undone, or there was nothing to undo (effect `none`)."""
 
     path: str
@@ -126,7 +126,7 @@ class CompensationSucceeded(Event, frozen=True, kw_only=True, tag="CompensationS
     evidence: str | None = None
 
 
-class CompensationFailed(Event, frozen=True, kw_only=True, tag="CompensationFailed", omit_defaults=True):
+class CompensationFailed(Costly, frozen=True, kw_only=True, tag="CompensationFailed", omit_defaults=True):
     """The participant declared that it will not undo under this key; the step parks."""
 
     path: str
@@ -164,7 +164,7 @@ class ParkCode(StrEnum):
     HISTORY_LIMIT = "history-limit"
 
 
-class StepParked(Event, frozen=True, kw_only=True, tag="StepParked", omit_defaults=True):
+class StepParked(Costly, frozen=True, kw_only=True, tag="StepParked", omit_defaults=True):
     """The step waits for a person; its siblings go on."""
 
     path: str
@@ -184,7 +184,7 @@ class StepReleased(Event, frozen=True, kw_only=True, tag="StepReleased", omit_de
     evidence: str = ""
 
 
-class LateReply(Event, frozen=True, kw_only=True, tag="LateReply", omit_defaults=True):
+class LateReply(Costly, frozen=True, kw_only=True, tag="LateReply", omit_defaults=True):
     """An answer that can change nothing any more; recorded once an execution."""
 
     path: str
@@ -195,7 +195,7 @@ class LateReply(Event, frozen=True, kw_only=True, tag="LateReply", omit_defaults
     code: str = ""
 
 
-class ContradictoryReply(Event, frozen=True, kw_only=True, tag="ContradictoryReply", omit_defaults=True):
+class ContradictoryReply(Costly, frozen=True, kw_only=True, tag="ContradictoryReply", omit_defaults=True):
     """A definite answer against an earlier definite answer: the participant broke its contract. Recorded once."""
 
     path: str

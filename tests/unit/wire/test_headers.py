@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -62,6 +63,7 @@ REPLY = msgspec.structs.replace(
     answer(ACTION, Outcome.RETRY, "busy", "later", effect=ReplyEffect.NONE),
     retry_after=timedelta(seconds=1),
     handler_time=timedelta(seconds=2),
+    cost={"USD": Decimal("0.5")},
 )
 START = StartMessage(
     name="order", version=1, start_key="k:A-1", input=b"{}", message_id="m", actor="ann", traceparent=TRACE

@@ -3,5 +3,5 @@
 select pg_try_advisory_xact_lock(hashtextextended('saga_inbox ' || $1::text, 0))::int,
        (extract(epoch from clock_timestamp()) * 1000)::bigint,
        gen_random_uuid()::text,
-       status, command_type, command_hash, command, reply_type, reply, code, effect, owner, lease_until
+       status, command_type, command_hash, command, reply_type, reply, code, effect, cost, owner, lease_until
 from (select 1) as one left join saga_inbox on key = $1::text
