@@ -90,7 +90,12 @@ def on_parent(state: SagaState, given: ParentAsks) -> tuple[e.AnyEvent, ...]:
     if state.parent is None or (asked is not None and not _is_newer(asked, given)):
         return ()
     heard = e.ParentAsked(
-        at=given.now, path=given.path, kind=given.kind, execution=given.execution, attempt=given.attempt
+        at=given.now,
+        path=given.path,
+        kind=given.kind,
+        execution=given.execution,
+        attempt=given.attempt,
+        traceparent=given.traceparent if given.kind is Kind.COMPENSATION else None,
     )
     if given.kind is Kind.ACTION or state.tombstone:
         return (heard,)

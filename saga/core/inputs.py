@@ -186,6 +186,7 @@ class ParentAsks(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     execution: int
     attempt: int
+    traceparent: str | None = None
     wait: bool = False
     """Of a compensation: let a running saga end by itself, then undo it."""
 

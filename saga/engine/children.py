@@ -86,6 +86,7 @@ def asks(command: CommandMessage, now: datetime) -> ParentAsks:
         kind=command.kind,
         execution=command.execution,
         attempt=command.attempt,
+        traceparent=command.traceparent,
         wait=command.kind is Kind.COMPENSATION and _waits(command.body),
     )
 

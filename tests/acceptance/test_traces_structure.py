@@ -149,7 +149,7 @@ def test_a_failing_branch(shapes: Shapes) -> None:
 
 
 def test_a_sub_saga_is_undone_as_a_unit(shapes: Shapes) -> None:
-    """It hangs under the attempt that asked for it, in the same trace; what was complete is undone inside its undo."""
+    """It hangs under the attempt that asked for it, in the same trace; it is undone inside its undo, and says whose."""
     found = whole(shapes, "failing")
     undos = steps(found, "compensation")
     for path, name in CHILDREN.items():
@@ -158,6 +158,9 @@ def test_a_sub_saga_is_undone_as_a_unit(shapes: Shapes) -> None:
         inner_done, inner = steps(anchor, "action"), steps(anchor, "compensation")
         in_order(inner_done, inner, within=f"{path}/")
         assert inner.keys() == inner_done.keys()
+        (turn,) = (child.span for child in anchor.children if child.span.name == "compensation started")
+        (asking,) = (link.span for link in turn.links if link.kind == "asked_by")
+        assert asking in {node.span.id for node in walk(found) if node.span.parent == undos[path].id}
         assert all(
             undos[path].start_ns <= each.start_ns <= each.end_ns <= undos[path].end_ns for each in inner.values()
         )
@@ -167,6 +170,7 @@ def test_a_sub_saga_is_undone_as_a_unit(shapes: Shapes) -> None:
     ]  # fmt: skip
     assert [node.span.error for node in (ready, undone, slow)] == ["", "parent", "cancelled"]
     assert ready.span.end_ns < undone.span.start_ns
+    assert [link.kind for link in undone.span.links] == ["asked_by"]
 
 
 def test_approved_after_three_days(shapes: Shapes) -> None:

@@ -57,7 +57,7 @@ class Link(msgspec.Struct, frozen=True):
     trace: str
     span: str
     kind: str
-    """`started_by`, `compensates`, `about`, `answered`."""
+    """`started_by`, `asked_by`, `compensates`, `about`, `answered`."""
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):

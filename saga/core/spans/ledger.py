@@ -63,6 +63,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool = False
     """Somebody will want to see it: it was parked, it compensates, it was abandoned, or a participant lied."""
     because: str = ""
+    undone_for: tuple[Link, ...] = ()
+    """The attempt with which the parent asked last that this saga is undone."""
 
     @property
     def ended(self) -> bool:

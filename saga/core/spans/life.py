@@ -1,6 +1,8 @@
 """Spans of the saga as a whole: its beginning, its turns and its end."""
 
-from typing import assert_never
+from typing import Final, assert_never
+
+import msgspec
 
 from saga.core import events as e
 from saga.core.identity import anchor_id, trace_id
@@ -9,6 +11,9 @@ from saga.core.spans import data as d
 from saga.core.spans.data import Attributes, Link
 from saga.core.spans.executions import close_all, give_up_waiting
 from saga.core.spans.ledger import SAGA, Ledger, Open, Trace
+
+FOR_THE_PARENT: Final = frozenset({"parent", "cancelled"})
+"""Why a sub-saga compensates when its parent asked: it had completed, or was running."""
 
 
 def started(ledger: Ledger, event: e.SagaStarted) -> None:
@@ -20,7 +25,7 @@ def started(ledger: Ledger, event: e.SagaStarted) -> None:
     )
     if event.untraced:
         attributes += ((d.SAGA_REBUILT, True),)
-    root, caller = trace_id(event.root), _context(event.traceparent)
+    root, caller = trace_id(event.root), _context(event.traceparent, "started_by")
     ledger.book = Trace(
         saga=event.saga,
         root=root,
@@ -54,12 +59,19 @@ def _described(ledger: Ledger, event: e.SagaStarted) -> Attributes:
     return ((d.SAGA_KEY, d.short(event.start_key[2:])), *tags)
 
 
-def _context(traceparent: str | None) -> Link | None:
-    """Whoever started it. The wire has checked the form."""
+def _context(traceparent: str | None, kind: str) -> Link | None:
+    """Whoever asked. The wire has checked the form."""
     if traceparent is None:
         return None
     _, trace, span, _ = traceparent.split("-")
-    return Link(trace, span, "started_by")
+    return Link(trace, span, kind)
+
+
+def asked_by_parent(ledger: Ledger, event: e.ParentAsked) -> None:
+    """The parent wants it undone: what is undone from here is linked to the attempt that asked."""
+    asking = _context(event.traceparent, "asked_by")
+    if asking is not None:
+        ledger.book = msgspec.structs.replace(ledger.book, undone_for=(asking,))
 
 
 def turned(ledger: Ledger, event: e.CompensationStarted | e.BlockFailed | e.DeadlinePassed) -> None:
@@ -69,8 +81,9 @@ def turned(ledger: Ledger, event: e.CompensationStarted | e.BlockFailed | e.Dead
             code = d.word(event.code or event.because)
             ledger.fail(code)
             give_up_waiting(ledger)
+            asking = ledger.book.undone_for if event.because in FOR_THE_PARENT else ()
             if SAGA not in ledger.open:  # a child that had completed is undone with its parent
-                ledger.begin(SAGA, f"{dict(ledger.book.attributes)[d.SAGA_NAME]} undone", ())
+                ledger.begin(SAGA, f"{dict(ledger.book.attributes)[d.SAGA_NAME]} undone", (), links=asking)
             for path in [place[1] for place in ledger.open if place[0] == "parked" and place[2] == Kind.ACTION]:
                 ledger.end(("parked", path, Kind.ACTION))
             attributes: Attributes = ((d.SAGA_BECAUSE, d.word(event.because)), (d.OUTCOME, code))
@@ -78,7 +91,8 @@ def turned(ledger: Ledger, event: e.CompensationStarted | e.BlockFailed | e.Dead
                 attributes += ((d.STEP_NAME, event.path),)
             if ledger.texts and event.message:
                 attributes += ((d.SAGA_MESSAGE, d.short(event.message)),)
-            ledger.moment("turn", "compensation started", attributes, links=ledger.about(event.path, Kind.ACTION))
+            links = asking + ledger.about(event.path, Kind.ACTION)
+            ledger.moment("turn", "compensation started", attributes, links=links)
         case e.BlockFailed():
             give_up_waiting(ledger, f"{event.path}/")
             attributes = ((d.STEP_NAME, event.step), (d.OUTCOME, d.word(event.code)))

@@ -7,7 +7,7 @@ from saga.core.plan import Plan
 from saga.core.spans.data import Span
 from saga.core.spans.executions import answered, dispatched, issued, repeated
 from saga.core.spans.ledger import Ledger, Trace
-from saga.core.spans.life import ended, started, turned
+from saga.core.spans.life import asked_by_parent, ended, started, turned
 from saga.core.spans.people import asked, parked, paused, released
 from saga.core.spans.waits import decided, heard, requested, waited, ways
 
@@ -69,10 +69,10 @@ def _record(ledger: Ledger, event: e.AnyEvent) -> None:  # noqa: C901 - one line
         case e.SagaCompleted() | e.SagaCompensated() | e.SagaAbandoned():
             ended(ledger, event)
         case _:
-            _record_wait(ledger, event)
+            _record_rest(ledger, event)
 
 
-def _record_wait(ledger: Ledger, event: e.AnyEvent) -> None:
+def _record_rest(ledger: Ledger, event: e.AnyEvent) -> None:
     match event:
         case e.WaitStarted() | e.WaitEnded() | e.SignalConsumed():
             waited(ledger, event)
@@ -84,5 +84,7 @@ def _record_wait(ledger: Ledger, event: e.AnyEvent) -> None:
             decided(ledger, event)
         case e.BranchChosen() | e.MapStarted():
             ways(ledger, event)
+        case e.ParentAsked():
+            asked_by_parent(ledger, event)
         case _:
             return
