@@ -148,9 +148,9 @@ class Case:
         """A participant answers this command."""
         return self.when(i.Reply(now=self.now, message=reply(to, outcome, **changes)))
 
-    def failed(self, path: str | None = None, code: str = "Declined") -> tuple[e.AnyEvent, ...]:
+    def failed(self, path: str | None = None, code: str = "Declined", **changes: Any) -> tuple[e.AnyEvent, ...]:
         """The command on the wire is declined."""
-        return self.answer(self.sent(path), Outcome.FAILED, code=code)
+        return self.answer(self.sent(path), Outcome.FAILED, code=code, **changes)
 
     def _keep(self, given: i.Input, decision: Decision) -> None:
         if decision.events:

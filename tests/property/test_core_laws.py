@@ -1,6 +1,7 @@
 """Laws of the core, for any history that inputs in any order can lead to."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +16,7 @@ from saga.core.outstanding import next_wake, outstanding, view, waits
 from saga.core.plan import Plan
 from saga.core.replies import screen
 from saga.core.state import Phase
+from saga.cost import Cost, added
 from tests.builders import Case, reply
 from tests.simulation.workload import Patience, plan_number
 
@@ -30,6 +32,8 @@ MOVES = st.one_of(
     st.tuples(st.sampled_from(["cancel", "pause", "resume", "abandon"]), st.integers(0, 30)),
     st.tuples(st.just("resolve"), st.integers(0, 3), st.sampled_from(list(i.Verdict))),
 )
+TOLD: list[Cost | None] = [None, {"USD": Decimal("0.01")}, {}, {"USD": Decimal("0.02"), "tokens": Decimal(7)}]
+"""Costs of answers: none, some, unreadable."""
 SCRIPTS = st.lists(MOVES, max_size=40)
 RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -91,6 +95,7 @@ class Played(Case):
             body=b'{"id":"x"}' if outcome is Outcome.OK else b"{}",
             code="" if outcome is Outcome.OK else code,
             effect=effect,
+            cost=TOLD[number % len(TOLD)],
         )
         return None if screen(self.plan, self.state, answer) is not None else i.Reply(now=self.now, message=answer)
 
@@ -190,6 +195,17 @@ def test_terminal_phases_absorb(of: Plan, script: list[tuple[Any, ...]], more: l
     assert case.state.phase is ended
     late = [event for commit in case.commits[commits:] for event in commit]
     assert all(isinstance(event, e.LateReply | e.ContradictoryReply) for event in late)
+
+
+@given(PLANS, SCRIPTS)
+@RELAXED
+def test_an_answer_that_is_recorded_costs_once(of: Plan, script: list[tuple[Any, ...]]) -> None:
+    """What a history cost is what the answers told that led to a commit, each once; the state has its sum."""
+    case = played(of, script)
+    told = [given.message.cost for given in case.inputs() if isinstance(given, i.Reply)]
+    recorded = [event.cost for commit in case.commits for event in commit if isinstance(event, e.Costly)]
+    assert [cost for cost in recorded if cost is not None] == [cost for cost in told if cost is not None]
+    assert case.state.cost == added(cost for cost in told if cost)
 
 
 @given(PLANS, SCRIPTS)

@@ -11,6 +11,7 @@ from saga.core.metrics import catalogue as m
 from saga.core.metrics.catalogue import METRICS
 from saga.core.metrics.tally import Labels
 from saga.core.plan import Plan
+from saga.cost import added
 from tests.metrics import counted, tallied
 from tests.property.test_core_laws import PLANS, RELAXED, SCRIPTS, Played, played
 
@@ -52,6 +53,20 @@ def test_tallies_equal_counts_in_the_history(of: Plan, script: list[tuple[Any, .
     ends = recorded["SagaCompleted"] + recorded["SagaCompensated"] + recorded["SagaAbandoned"]
     assert sum(counted(found, m.ENDED).values()) == sum(counted(found, m.DURATION).values()) == ends
     assert sum(counted(found, m.COMPENSATING).values()) == recorded["CompensationStarted"]
+
+
+@given(PLANS, SCRIPTS)
+@RELAXED
+def test_costs_are_counted_as_they_are_recorded(of: Plan, script: list[tuple[Any, ...]]) -> None:
+    """By unit, the sum of the history; and how many could not be read."""
+    case = played(of, script)
+    found = tallied(of, case.commits)
+    told = [event.cost for event in events(case) if isinstance(event, e.Costly) and event.cost is not None]
+    counts = Counter[str]()
+    for labels, value in counted(found, m.COST).items():
+        counts[labels[-1]] += round(value * 100)
+    assert counts == {unit: round(amount * 100) for unit, amount in added(told).items()}
+    assert sum(counted(found, m.COST_UNREADABLE).values()) == told.count({})
 
 
 @given(PLANS, SCRIPTS)

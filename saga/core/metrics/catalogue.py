@@ -5,7 +5,7 @@ Names and units are OpenTelemetry's; Prometheus sees what a collector would make
 
 from typing import Final
 
-from saga.core.metrics.shape import Metric, Source, counter, gauge, histogram
+from saga.core.metrics.shape import COST_UNITS_MAX, Metric, Source, counter, gauge, histogram
 
 SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds the engine takes."""
@@ -17,7 +17,6 @@ WAIT: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.
 LIFE: Final = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0, 259_200.0, 604_800.0)
 """Seconds up to a week."""
 SIZES: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
-
 
 _ENGINE, _FOLLOWER, _STORE, _PARTICIPANT, _EVERY = Source
 _SAGA = ("definition",)
@@ -99,6 +98,21 @@ REPLAYED: Final = counter(
     _STEP,
     "Answers that the participant's inbox gave again: a duplicate that had no second effect.",
 )
+COST: Final = counter(
+    _ENGINE,
+    "saga.step.cost",
+    "{amount}",
+    (*_STEP, "unit"),
+    "What recorded answers told that their work cost, by unit, as near as a float is; exact in `saga show`. The first "
+    f"{COST_UNITS_MAX} units of a process have their names, further ones are `other`.",
+)
+COST_UNREADABLE: Final = counter(
+    _ENGINE,
+    "saga.step.cost_unreadable",
+    "{reply}",
+    _STEP,
+    "Recorded answers whose cost could not be read: the answer counts, its cost is in no sum.",
+)
 LATE: Final = counter(
     _ENGINE, "saga.reply.late", "{reply}", _STEP, "Answers that could change nothing any more; once an execution."
 )
@@ -140,12 +154,7 @@ COMMIT_DURATION: Final = histogram(
     _ENGINE, "saga.commit.duration", (), SHORT, "Time the store took for the commit of one batch."
 )
 COMMIT_SAGAS: Final = histogram(
-    _ENGINE,
-    "saga.commit.sagas",
-    (),
-    SIZES,
-    "Sagas in the commit of one batch.",
-    unit="{saga}",
+    _ENGINE, "saga.commit.sagas", (), SIZES, "Sagas in the commit of one batch.", unit="{saga}"
 )
 CONFLICTS: Final = counter(
     _ENGINE, "saga.commit.conflicts", "{saga}", (), "Sagas that another process moved first: decided again."

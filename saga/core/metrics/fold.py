@@ -1,7 +1,8 @@
 """What committed events count as: a fold of commits into tallies.
 
 Pure but for the tallies it adds to. Labels come from the definition and from closed lists: a code that a participant
-chose freely is `other`, and nothing of a payload, a text or an id is looked at.
+chose freely is `other`, and nothing of a payload, a text or an id is looked at. Only the units of costs are a
+participant's own words: short, of a fixed alphabet, and few.
 """
 
 from datetime import datetime
@@ -17,6 +18,7 @@ from saga.core.metrics.shape import OTHER
 from saga.core.metrics.tally import Labels, Tallies
 from saga.core.plan import Plan
 from saga.core.state import Execution, SagaState
+from saga.cost import Cost
 
 BECAUSE: Final = frozenset({"failed", EXHAUSTED, REJECTED, EXPIRED, DEADLINE, LIMIT, "cancelled", "operator", "parent"})
 RETRY_CODES: Final = frozenset({"unavailable", "handler-timeout", "handler-error", "bad-reply", "database-error"})
@@ -32,6 +34,8 @@ def count(
 ) -> None:
     """Count one commit, which led from `before` (None: nothing) to `after`."""
     for event in commit:
+        if isinstance(event, e.Costly) and event.cost is not None:
+            _cost(tallies, plan, event, event.cost)
         match event:
             case e.CommandIssued() | e.CommandRepeated():
                 _asked(tallies, plan, after, event)
@@ -41,6 +45,23 @@ def count(
                 _failed(tallies, plan, before, event)
             case _:
                 _rarely(tallies, plan, after, event)
+
+
+def _cost(tallies: Tallies, plan: Plan, event: e.Costly, cost: Cost) -> None:
+    """What the answer told that led to this event."""
+    match event:
+        case e.AttemptEnded() | e.StepParked() | e.LateReply() | e.ContradictoryReply():
+            labels = _labels(plan, event.path, event.kind)
+        case e.CompensationSucceeded() | e.CompensationFailed():
+            labels = _labels(plan, event.path, Kind.COMPENSATION)
+        case e.StepSucceeded() | e.StepFailed() | e.StepExhausted():
+            labels = _labels(plan, event.path, Kind.ACTION)
+        case _:
+            return
+    if not cost:
+        tallies.add(m.COST_UNREADABLE, labels)
+    for unit, amount in cost.items():
+        tallies.add(m.COST, (*labels, tallies.cost_unit(unit)), float(amount))
 
 
 def _asked(tallies: Tallies, plan: Plan, after: SagaState, event: e.CommandIssued | e.CommandRepeated) -> None:

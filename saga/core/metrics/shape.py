@@ -7,6 +7,8 @@ import msgspec
 
 COUNTER_SERIES_MAX: Final = 2_000
 HISTOGRAM_SERIES_MAX: Final = 1_000
+COST_UNITS_MAX: Final = 16
+"""Units of cost that become labels of their own: participants choose them."""
 OTHER: Final = "other"
 """Every label of what comes when a metric has as many series as it may have; and what is not in a closed list."""
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from saga.core.metrics.catalogue import METRICS
-from saga.core.metrics.shape import OTHER, Metric, MetricKind
+from saga.core.metrics.shape import COST_UNITS_MAX, OTHER, Metric, MetricKind
 
 Labels = tuple[str, ...]
 """Values, in the order of the metric's labels."""
@@ -45,6 +45,7 @@ class Tallies:
         self._counters: dict[str, dict[Labels, float]] = {}
         self._histograms: dict[str, dict[Labels, list[float]]] = {}
         self._gauges: dict[str, list[Gauge]] = {}
+        self._cost_units: set[str] = set()
         for metric in METRICS:
             if metric.kind is MetricKind.COUNTER:
                 self._counters[metric.name] = {} if metric.labels else {NONE: 0.0}
@@ -57,6 +58,12 @@ class Tallies:
         if labels not in series:
             labels = _room(metric, series, labels)
         series[labels] = series.get(labels, 0.0) + count
+
+    def cost_unit(self, unit: str) -> str:
+        """A unit of cost as a label: itself, if it is one of the first that came, or `other`."""
+        if unit not in self._cost_units and len(self._cost_units) < COST_UNITS_MAX:
+            self._cost_units.add(unit)
+        return unit if unit in self._cost_units else OTHER
 
     def observe(self, metric: Metric, labels: Labels, value: float, count: int = 1) -> None:
         """Put a value, seen so often, into a histogram. Below 0 it is 0: clocks of two machines disagree."""
