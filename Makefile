@@ -22,6 +22,8 @@ ASYNCAPI_MODULES := contracts.inventory contracts.payments contracts.shipping co
 	contracts.research contracts.documents contracts.drafting contracts.contacts services.ordering.definitions \
 	services.onboarding.definitions services.hr.definitions services.outreach.definitions
 
+# Every test that starts a process would compile the whole of saga again: half of its start, hundreds of times.
+unexport PYTHONDONTWRITEBYTECODE
 # Keeps pyright from asking the network whether there is a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
