@@ -3,11 +3,15 @@
 import re
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from saga.core import events as e
+from saga.core.plan import Plan
+from saga.core.spans.tracing import rebuild
 from saga.cost import (
     DIGITS_MAX,
     PATTERN,
@@ -20,6 +24,7 @@ from saga.cost import (
     spelt,
     with_amount,
 )
+from tests.property.test_core_laws import PLANS, RELAXED, SCRIPTS, played
 
 UNITS = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,31}", fullmatch=True)
 AMOUNTS = st.integers(0, 10 ** (2 * DIGITS_MAX) - 1).map(lambda n: Decimal(n).scaleb(-DIGITS_MAX)) | st.integers(
@@ -82,3 +87,19 @@ def test_sums_are_exact_and_bounded(costs: list[Cost]) -> None:
     assert len(total) <= SUM_UNITS_MAX
     if len({unit for cost in costs for unit in cost}) < SUM_UNITS_MAX:
         assert added(reversed(costs)) == total
+
+
+@given(PLANS, SCRIPTS)
+@RELAXED
+def test_each_recorded_cost_is_on_one_span(of: Plan, script: list[tuple[Any, ...]]) -> None:
+    """Whatever the history: those of its answers once each, and their sum on the saga's span if that has ended."""
+    case = played(of, script)
+    told = [event.cost for commit in case.commits for event in commit if isinstance(event, e.Costly)]
+    spans = rebuild(case.plan, case.commits)
+    shown = [(dict(span.attributes).get("saga.status"), dict(span.attributes).get("saga.cost")) for span in spans]
+    single = [str(cost) for status, cost in shown if status is None and cost is not None]
+    assert sorted(single) == sorted(spelt(cost) or "unreadable" for cost in told if cost is not None)
+    sums = [str(cost) for status, cost in shown if status is not None and cost is not None]
+    late = [isinstance(event, e.LateReply | e.ContradictoryReply) for event in case.commits[-1]]
+    if case.state.terminal and case.state.cost and not any(late):
+        assert sums == [spelt(case.state.cost)]

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from saga.cost import Cost, spelt
+
 Value = str | int | bool
 Attributes = tuple[tuple[str, Value], ...]
 
@@ -40,6 +42,9 @@ ACTOR: Final = "saga.actor"
 REQUESTED_BY: Final = "saga.requested_by"
 VERDICT: Final = "saga.verdict"
 TAKES_EFFECT: Final = "saga.takes_effect"
+COST: Final = "saga.cost"
+"""As its header says it; on the span of a saga, the sum."""
+UNREADABLE: Final = "unreadable"
 LINK_KIND: Final = "saga.link.kind"
 ERROR_TYPE: Final = "error.type"
 
@@ -80,6 +85,11 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 def word(text: str) -> str:
     """A code as an attribute may show it."""
     return text if _WORD.fullmatch(text) else OTHER
+
+
+def costs(cost: Cost | None) -> Attributes:
+    """What an answer told that its work cost; nothing if it told none."""
+    return () if cost is None else ((COST, spelt(cost) or UNREADABLE),)
 
 
 def short(text: str) -> str:

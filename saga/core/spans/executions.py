@@ -12,6 +12,7 @@ from saga.core.spans import data as d
 from saga.core.spans.data import Attributes, Link, SpanKind
 from saga.core.spans.ledger import PAUSED, Ledger, Open, Place, Run
 from saga.core.spans.messaging import MESSAGING_SYSTEM, sent_to
+from saga.cost import Cost
 
 SEND = "send"
 WAITS = ("wait", "approval")
@@ -41,7 +42,7 @@ def repeated(ledger: Ledger, event: e.CommandRepeated | e.AttemptEnded | e.StepE
     match event:
         case e.AttemptEnded():
             code = d.word(event.why)
-            end_attempt(ledger, event.path, event.kind, code, message=event.message)
+            end_attempt(ledger, event.path, event.kind, code, message=event.message, cost=event.cost)
             about = (*_step(event.path, event.kind, event.execution), (d.OUTCOME, code))
             step = ("step", event.path, event.kind)
             ledger.begin(("backoff", event.path, event.kind), "backoff", about, parent=step)
@@ -53,7 +54,7 @@ def repeated(ledger: Ledger, event: e.CommandRepeated | e.AttemptEnded | e.StepE
                 attempt = _attempt(ledger, event, event.attempt, unknown=run.unknown)
                 ledger.runs[event.path, event.kind] = Run(run.number, run.unknown, (*run.attempts, attempt.id))
         case e.StepExhausted():
-            end_attempt(ledger, event.path, Kind.ACTION, "exhausted")
+            end_attempt(ledger, event.path, Kind.ACTION, "exhausted", cost=event.cost)
             close(ledger, event.path, Kind.ACTION, "unknown", error="exhausted")
         case _:
             assert_never(event)
@@ -112,9 +113,13 @@ def _settle(ledger: Ledger, event: Settling, kind: Kind, attempt: int | None, ha
     if attempt and handler_ms is not None:
         _handler(ledger, (event.path, kind), run, attempt, handler_ms)
     mine = attempt is None or attempt == len(run.attempts)
-    end_attempt(ledger, event.path, kind, error or outcome if mine else "superseded", error=bool(error) and mine)
     actor = None if isinstance(event, e.CompensationFailed) else event.actor
     more: Attributes = () if not actor else ((d.ACTOR, d.short(actor)),)
+    if mine and ("attempt", event.path, kind) in ledger.open:
+        end_attempt(ledger, event.path, kind, error or outcome, error=bool(error), cost=event.cost)
+    else:  # the answer of an attempt that was given up before
+        end_attempt(ledger, event.path, kind, "superseded", error=False)
+        more += d.costs(event.cost)
     if isinstance(event, e.StepFailed | e.CompensationFailed):
         more += _text(ledger, event.message)
     else:
@@ -146,7 +151,8 @@ def _outcome(event: Settling | e.LateReply | e.ContradictoryReply) -> tuple[str,
 def _late(
     ledger: Ledger, event: Settling | e.LateReply | e.ContradictoryReply, kind: Kind, name: str, error: str = ""
 ) -> None:
-    attributes: Attributes = (*_step(event.path, kind, event.execution), (d.OUTCOME, _outcome(event)[0]))
+    outcome = _outcome(event)[0]
+    attributes = (*_step(event.path, kind, event.execution), (d.OUTCOME, outcome), *d.costs(event.cost))
     if error:
         attributes += ((d.ERROR_TYPE, error),)
     links = ledger.about(event.path, kind, event.execution)
@@ -214,10 +220,19 @@ def _messaging(routing_key: str) -> Attributes:
     )
 
 
-def end_attempt(ledger: Ledger, path: str, kind: Kind, outcome: str, *, error: bool = True, message: str = "") -> None:
+def end_attempt(
+    ledger: Ledger,
+    path: str,
+    kind: Kind,
+    outcome: str,
+    *,
+    error: bool = True,
+    message: str = "",
+    cost: Cost | None = None,
+) -> None:
     """The current attempt ends, if one is open, with whatever is open inside it."""
     ledger.end(("undelivered", path, kind))
-    attributes: Attributes = ((d.OUTCOME, outcome), *_text(ledger, message))
+    attributes: Attributes = ((d.OUTCOME, outcome), *_text(ledger, message), *d.costs(cost))
     if error:
         attributes += ((d.ERROR_TYPE, outcome),)
     ledger.end(("attempt", path, kind), attributes, error=outcome if error else "")

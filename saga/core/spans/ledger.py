@@ -9,6 +9,7 @@ from saga.core.identity import span_id, trace_id
 from saga.core.messages import Kind
 from saga.core.plan import Plan
 from saga.core.spans.data import Attributes, Link, Span, SpanKind
+from saga.cost import Cost, added
 
 Place = tuple[str, ...]
 """Where an open span is found: its role, then what it is about, e.g. `("attempt", "charge", "action")`."""
@@ -63,6 +64,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool = False
     """Somebody will want to see it: it was parked, it compensates, it was abandoned, or a participant lied."""
     because: str = ""
+    cost: Cost | None = None
+    """What answers told so far."""
     undone_for: tuple[Link, ...] = ()
     """The attempt with which the parent asked last that this saga is undone."""
 
@@ -109,6 +112,10 @@ class Ledger:
     def fail(self, because: str = "") -> None:
         """From here somebody will want to see the trace."""
         self.book = msgspec.structs.replace(self.book, failed=True, because=because or self.book.because)
+
+    def spend(self, cost: Cost) -> None:
+        """An answer told what it cost."""
+        self.book = msgspec.structs.replace(self.book, cost=added((self.book.cost or {}, cost)))
 
     def id(self, role: str) -> str:
         """The id of the span that the current event opens."""

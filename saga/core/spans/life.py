@@ -107,18 +107,19 @@ def turned(ledger: Ledger, event: e.CompensationStarted | e.BlockFailed | e.Dead
 def ended(ledger: Ledger, event: e.SagaCompleted | e.SagaCompensated | e.SagaAbandoned) -> None:
     """Whatever is open ends with the saga."""
     close_all(ledger)
+    cost = d.costs(ledger.book.cost)
     match event:
         case e.SagaCompleted():
-            ledger.end(SAGA, ((d.SAGA_STATUS, "completed"),))
+            ledger.end(SAGA, ((d.SAGA_STATUS, "completed"), *cost))
         case e.SagaCompensated():
             because = ledger.book.because
             attributes: Attributes = ((d.SAGA_STATUS, "compensated"), (d.SAGA_BECAUSE, because))
-            ledger.end(SAGA, (*attributes, (d.ERROR_TYPE, because)), error=because)
+            ledger.end(SAGA, (*attributes, (d.ERROR_TYPE, because), *cost), error=because)
         case e.SagaAbandoned():
             ledger.fail()
             about = acted(ledger, event.actor, event.reason)
             ledger.moment("operator", "operator abandon", about)
-            attributes = ((d.SAGA_STATUS, "abandoned"), (d.ERROR_TYPE, "abandoned"))
+            attributes = ((d.SAGA_STATUS, "abandoned"), (d.ERROR_TYPE, "abandoned"), *cost)
             ledger.end(SAGA, attributes, error="abandoned")
         case _:
             assert_never(event)

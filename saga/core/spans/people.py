@@ -15,7 +15,7 @@ def parked(ledger: Ledger, event: e.StepParked) -> None:
     """The step waits for a person, from here until it is released or moves by itself."""
     ledger.fail()
     code = event.code.value
-    end_attempt(ledger, event.path, event.kind, code)
+    end_attempt(ledger, event.path, event.kind, code, cost=event.cost)
     attributes: Attributes = (
         (d.STEP_NAME, event.path),
         (d.STEP_KIND, event.kind.value),

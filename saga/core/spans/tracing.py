@@ -23,6 +23,8 @@ def trace_commit(
     ledger = Ledger.after(plan, trace, texts=texts)
     for event in events:
         ledger.turn(event.at)
+        if isinstance(event, e.Costly) and event.cost:
+            ledger.spend(event.cost)
         _record(ledger, event)
     return ledger.trace(), tuple(ledger.closed)
 
