@@ -228,7 +228,7 @@ async def live_spans(settings: Settings, service: str) -> AsyncIterator[None]:
     from saga.adapters.telemetry.sdk import export_live_spans
 
     try:
-        flush = export_live_spans(service, settings.otlp, headers_of(settings))
+        flush = export_live_spans(service, settings.otlp, headers_of(settings), CLOCK.monotonic)
     except ValueError as error:
         raise wrong_backend(settings.otlp, error) from None
     try:
@@ -242,7 +242,7 @@ def trace_backend(settings: Settings, url: str) -> TraceBackend:
     from saga.adapters.telemetry.backend import OtlpBackend
 
     try:
-        return OtlpBackend(url, headers_of(settings))
+        return OtlpBackend(url, headers_of(settings), CLOCK.monotonic)
     except ValueError as error:
         raise wrong_backend(url, error) from None
 

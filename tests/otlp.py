@@ -142,6 +142,15 @@ class Backend:
         return Handler
 
 
+class Watch:
+    """A monotonic clock that a test turns."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 @contextlib.contextmanager
 def mute(port: int) -> Iterator[None]:
     """Whoever connects here is let in, and nobody ever reads what they say."""

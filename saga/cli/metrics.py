@@ -43,6 +43,7 @@ def _sent(settings: Any, service: str, tallies: Tallies) -> Iterator[None]:
             resource=resource,
             interval_seconds=settings.metrics_interval,
             now=CLOCK.now,
+            monotonic=CLOCK.monotonic,
         )
     except ValueError as error:
         raise wrong_backend(settings.otlp, error) from None

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Final
@@ -14,8 +14,6 @@ from saga.core.spans import Span
 
 SPANS_MAX: Final = 2_000
 """Of one request: about 1 MB. Collectors take 20 MB by default, some vendors 4."""
-RETRY_AFTER_SECONDS_MAX: Final = 60
-"""A backend that asks for more is asked again then."""
 EMPTY_ANSWER_BYTES_MAX: Final = 2
 """A longer answer to a request that was taken says what of it was not."""
 
@@ -30,19 +28,23 @@ class OtlpBackend:
     they would be sent for ever.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        monotonic: Callable[[], float],
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         """Raises ValueError for what is no http url."""
-        self._connection = HttpConnection(url, headers, timeout_seconds=timeout_seconds)
+        self._connection = HttpConnection(url, headers, monotonic, timeout_seconds=timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="otlp")
         self.rejected = 0
         """Spans the backend called malformed."""
-        self._not_before = 0.0
 
     async def export(self, spans: Sequence[Span]) -> None:
         """Send all of them, in requests of bounded size. Raises Unavailable: some may have arrived."""
-        if asyncio.get_running_loop().time() < self._not_before:
-            raise Unavailable(f"the tracing backend {self._connection.name} asks us to wait")
         for at in range(0, len(spans), SPANS_MAX):
             await self._send(spans[at : at + SPANS_MAX])
 
@@ -77,6 +79,4 @@ class OtlpBackend:
             self.rejected += len(spans)
             log.error("the backend calls spans malformed; they are dropped", extra={"spans": len(spans)})
             return
-        wait_seconds = min(self._connection.retry_after_seconds, RETRY_AFTER_SECONDS_MAX)
-        self._not_before = asyncio.get_running_loop().time() + wait_seconds
         raise Unavailable(f"the tracing backend {self._connection.name} answers {status}")

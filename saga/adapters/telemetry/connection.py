@@ -3,7 +3,10 @@
 import contextlib
 import http.client
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,6 +14,10 @@ from saga.core.errors import Unavailable
 
 TRACES_PATH: Final = "/v1/traces"
 TIMEOUT_SECONDS: Final = 10.0
+RETRY_AFTER_SECONDS_MAX: Final = 60.0
+"""A backend that asks for more is asked again then."""
+ASK_TO_WAIT: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+"""Answers whose Retry-After counts, as OTLP says."""
 
 
 class HttpConnection:
@@ -20,11 +27,13 @@ class HttpConnection:
         self,
         url: str,
         headers: Mapping[str, str],
+        monotonic: Callable[[], float],
         *,
         path: str = TRACES_PATH,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        """`path` is the signal's, behind what the url has. Raises ValueError for what is no http url."""
+        """`path` is the signal's, behind what the url has; `monotonic` says seconds. Raises ValueError for what is no
+        http url."""
         address = urlsplit(url)
         if address.scheme not in {"http", "https"} or not address.hostname:
             raise ValueError("wanted http://host:port or https://host:port")
@@ -34,8 +43,9 @@ class HttpConnection:
         self._headers = {**headers, "Content-Type": "application/x-protobuf"}
         self._timeout_seconds = timeout_seconds
         self._connection: http.client.HTTPConnection | None = None
-        self.retry_after_seconds = 0
-        """What the last answer asks us to wait, 0 if it does not say so in seconds."""
+        self._monotonic = monotonic
+        self._not_before = 0.0
+        """When the backend wants to be asked again."""
 
     @property
     def name(self) -> str:
@@ -43,7 +53,9 @@ class HttpConnection:
         return f"{self._place[0]}:{self._place[1]}"
 
     def post(self, body: bytes) -> tuple[int, bytes]:
-        """Status and answer. Raises Unavailable."""
+        """Status and answer. Raises Unavailable, also for as long as the last answer asked us to wait."""
+        if self._monotonic() < self._not_before:
+            raise Unavailable(f"the telemetry backend {self.name} asks us to wait")
         reused = self._connection is not None
         try:
             return self._exchange(body)
@@ -72,6 +84,32 @@ class HttpConnection:
             self._connection = kind(*self._place, timeout=self._timeout_seconds)
         self._connection.request("POST", self._path, body, self._headers)
         answer = self._connection.getresponse()
-        wish = answer.getheader("Retry-After", "")
-        self.retry_after_seconds = int(wish) if wish.isascii() and wish.isdigit() else 0
+        if answer.status in ASK_TO_WAIT:
+            wish, date = answer.getheader("Retry-After", ""), answer.getheader("Date", "")
+            self._not_before = self._monotonic() + wait_seconds(wish, date)
         return answer.status, answer.read()
+
+
+def wait_seconds(wish: str, date: str) -> float:
+    """What a Retry-After asks for: seconds, or a moment, which is taken by the backend's own clock, its Date.
+
+    At most RETRY_AFTER_SECONDS_MAX, and that much if the backend names a moment and keeps its clock to itself; 0 for
+    what is neither.
+    """
+    if wish.isascii() and wish.isdigit():
+        return min(float(wish), RETRY_AFTER_SECONDS_MAX)
+    until, now = _moment(wish), _moment(date)
+    if until is None:
+        return 0.0
+    if now is None:
+        return RETRY_AFTER_SECONDS_MAX
+    return min(max((until - now).total_seconds(), 0.0), RETRY_AFTER_SECONDS_MAX)
+
+
+def _moment(text: str) -> datetime | None:
+    """A date of HTTP, in any of its forms; None for what is none."""
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found

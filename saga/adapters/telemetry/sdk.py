@@ -8,7 +8,8 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from http import HTTPStatus
+from typing import Final, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
@@ -41,14 +42,16 @@ KINDS: Final = {
 log = logging.getLogger("saga.telemetry")
 
 
-def export_live_spans(service: str, url: str, headers: Mapping[str, str]) -> Callable[[], None]:
+def export_live_spans(
+    service: str, url: str, headers: Mapping[str, str], monotonic: Callable[[], float]
+) -> Callable[[], None]:
     """Send the live spans of this process to a backend; returns what flushes and stops it.
 
     A provider that is set already is somebody's own choice and stays. Raises ValueError for what is no http url.
     """
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return _nothing
-    provider = LiveProvider(Resource.create({"service.name": service}), HttpConnection(url, headers))
+    provider = LiveProvider(Resource.create({"service.name": service}), HttpConnection(url, headers, monotonic))
     trace.set_tracer_provider(provider)
     return provider.shutdown
 
@@ -130,6 +133,14 @@ class Sender(SpanProcessor):
             log.warning("live spans are dropped: the tracing backend is away", extra={"spans": dropped})
 
 
+class Written(NamedTuple):
+    """A span as bytes, and what it stands below in a request."""
+
+    resource: Resource
+    scope: str
+    data: bytes
+
+
 class LiveExporter(SpanExporter):
     """Writes spans and sends them. A live span has no history to come again from: while the backend is away a bounded
     number of bytes is kept."""
@@ -138,46 +149,70 @@ class LiveExporter(SpanExporter):
         """`resource` is that of the spans around commands; each of the SDK's has its own."""
         self._connection = connection
         self._resource = resource
-        self._unsent: deque[bytes] = deque()
+        self._unsent: deque[Sequence[Written]] = deque()
+        """What each request is to hold, the oldest first."""
         self._unsent_bytes = 0
+        self.rejected = 0
+        """Spans the backend called malformed, or too large each by itself."""
 
     def export(self, spans: Sequence[ReadableSpan | CommandSpan]) -> SpanExportResult:
         """Send these, after what could not be sent before."""
         if spans:
-            self._keep(request(spans, self._resource))
+            self._keep([written(span, self._resource) for span in spans])
         while self._unsent:
+            batch = self._unsent[0]
             try:
-                status, _ = self._connection.post(self._unsent[0])
+                status, _ = self._connection.post(request(batch))
             except Unavailable:
                 return SpanExportResult.FAILURE
+            if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(batch) > 1:
+                half = len(batch) // 2
+                self._unsent[0] = batch[half:]
+                self._unsent.appendleft(batch[:half])
+                continue
             if status in {400, 413, 422}:
-                log.error("the backend calls spans malformed; they are dropped", extra={"status": status})
+                self.rejected += len(batch)
+                about = {"spans": len(batch), "status": status}
+                log.error("the backend calls spans malformed; they are dropped", extra=about)
             elif status >= 300:
                 return SpanExportResult.FAILURE
-            self._unsent_bytes -= len(self._unsent.popleft())
+            self._drop()
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
         """Hang up."""
         self._connection.close()
 
-    def _keep(self, body: bytes) -> None:
-        self._unsent.append(body)
-        self._unsent_bytes += len(body)
+    def _keep(self, spans: Sequence[Written]) -> None:
+        self._unsent.append(spans)
+        self._unsent_bytes += _size_bytes(spans)
         while self._unsent_bytes > UNSENT_BYTES_MAX and len(self._unsent) > 1:
-            self._unsent_bytes -= len(self._unsent.popleft())
-            log.warning("live spans are dropped: the tracing backend is away")
+            dropped = self._drop()
+            log.warning("live spans are dropped: the tracing backend is away", extra={"spans": dropped})
+
+    def _drop(self) -> int:
+        """The oldest ones are done with; how many they are."""
+        spans = self._unsent.popleft()
+        self._unsent_bytes -= _size_bytes(spans)
+        return len(spans)
 
 
-def request(spans: Iterable[ReadableSpan | CommandSpan], resource: Resource) -> bytes:
-    """One export request, grouped by resource and scope. `resource` is that of the spans around commands."""
+def _size_bytes(spans: Sequence[Written]) -> int:
+    return sum(len(span.data) for span in spans)
+
+
+def written(span: ReadableSpan | CommandSpan, resource: Resource) -> Written:
+    """As a request has it. `resource` is that of the spans around commands."""
+    if isinstance(span, CommandSpan):
+        return Written(resource, SCOPE, span.encoded())
+    scope = "" if span.instrumentation_scope is None else span.instrumentation_scope.name
+    return Written(span.resource, scope, _span(span))
+
+
+def request(spans: Iterable[Written]) -> bytes:
+    """One export request, grouped by resource and scope."""
     groups: dict[tuple[int, str], tuple[Resource, list[bytes]]] = {}
-    for span in spans:
-        if isinstance(span, CommandSpan):
-            of, scope, data = resource, SCOPE, span.encoded()
-        else:
-            of, data = span.resource, _span(span)
-            scope = "" if span.instrumentation_scope is None else span.instrumentation_scope.name
+    for of, scope, data in spans:
         groups.setdefault((id(of), scope), (of, []))[1].append(otlp.field(2, data))
     return b"".join(
         otlp.resource_spans(otlp.attributes(1, of.attributes), otlp.text(1, scope), found)

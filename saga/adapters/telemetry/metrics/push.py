@@ -36,11 +36,12 @@ class MetricsPush:
         resource: Mapping[str, object],
         interval_seconds: float,
         now: Callable[[], datetime],
+        monotonic: Callable[[], float],
         last_seconds: float = LAST_SECONDS,
     ) -> None:
         """Raises ValueError for what is no http url."""
         self._tallies = tallies
-        self._connection = HttpConnection(url, headers, path=METRICS_PATH)
+        self._connection = HttpConnection(url, headers, monotonic, path=METRICS_PATH)
         self._resource = resource
         self._interval_seconds = interval_seconds
         self._now = now

@@ -14,7 +14,7 @@ from saga.core.metrics.catalogue import METRICS
 from saga.core.metrics.shape import Metric, MetricKind
 from saga.core.metrics.tally import Tallies
 from tests.builders import NOW
-from tests.otlp import Backend, Value, read_metrics
+from tests.otlp import Backend, Value, Watch, read_metrics
 
 RESOURCE = {"service.name": "saga", "service.instance.id": "i-1"}
 ODD = 'a "quoted" \\ name\nof two lines'
@@ -140,7 +140,7 @@ def backend() -> Iterator[Backend]:
 
 
 def push(tallies: Tallies, url: str, **changes: Any) -> MetricsPush:
-    fields: dict[str, Any] = {"resource": RESOURCE, "interval_seconds": 3_600, "now": lambda: NOW}
+    fields: dict[str, Any] = {"resource": RESOURCE, "interval_seconds": 3_600, "now": lambda: NOW, "monotonic": Watch()}
     return MetricsPush(tallies, url, {"x-key": "k"}, **{**fields, **changes})
 
 
@@ -201,3 +201,18 @@ def test_the_times_of_a_process_are_real() -> None:
         pushing.stop()
         [value] = backend.values("saga.commit.conflicts")
     assert value.at_ns - value.start_ns == 5_000_000_000
+
+
+def test_a_backend_that_asks_for_patience_is_left_alone(backend: Backend) -> None:
+    """The next request says what those meanwhile would have said."""
+    tallies, watch = Tallies(), Watch()
+    pushing = push(tallies, backend.url, monotonic=watch)
+    backend.status, backend.retry_after = 503, "30"
+    for _ in range(3):
+        tallies.add(m.STARTED, ("order",))
+        pushing._send()
+    assert backend.turned_away_count == 1
+    backend.status, watch.seconds = 200, 30.0
+    pushing._send()
+    assert backend.values("saga.started")[-1].value == 3
+    pushing._connection.close()

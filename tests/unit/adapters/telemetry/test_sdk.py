@@ -15,8 +15,8 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from saga.adapters.telemetry import sdk
 from saga.adapters.telemetry.connection import HttpConnection
-from saga.adapters.telemetry.sdk import LiveExporter, export_live_spans, request
-from tests.otlp import Backend
+from saga.adapters.telemetry.sdk import LiveExporter, export_live_spans, request, written
+from tests.otlp import Backend, Watch
 
 NOBODY = Resource.get_empty()
 
@@ -56,7 +56,7 @@ def comparable(found: ExportTraceServiceRequest) -> list[str]:
 def test_it_says_what_the_generated_classes_say() -> None:
     """Kinds, typed values, lists, events, links, status, resource and scope."""
     spans = made()
-    ours = ExportTraceServiceRequest.FromString(request(spans, NOBODY))
+    ours = ExportTraceServiceRequest.FromString(request([written(span, NOBODY) for span in spans]))
     assert comparable(ours) == comparable(ExportTraceServiceRequest.FromString(encode_spans(spans).SerializeToString()))
 
 
@@ -66,7 +66,7 @@ def test_what_could_not_be_sent_is_sent_later(
     """A bounded amount of it, the newest."""
     spans = made()
     with Backend() as backend:
-        exporter = LiveExporter(HttpConnection(backend.url, {}), NOBODY)
+        exporter = LiveExporter(HttpConnection(backend.url, {}, Watch()), NOBODY)
         backend.status = 503
         assert exporter.export(spans[:1]) is SpanExportResult.FAILURE
         backend.status = 200
@@ -89,7 +89,7 @@ def test_what_is_called_malformed_is_dropped_and_said(status: int, caplog: pytes
     """Or it would be sent for ever, and everything after it would wait."""
     spans = made()
     with Backend() as backend:
-        exporter = LiveExporter(HttpConnection(backend.url, {}), NOBODY)
+        exporter = LiveExporter(HttpConnection(backend.url, {}, Watch()), NOBODY)
         backend.status = status
         assert exporter.export(spans[:1]) is SpanExportResult.SUCCESS
         backend.status = 200
@@ -101,12 +101,50 @@ def test_what_is_called_malformed_is_dropped_and_said(status: int, caplog: pytes
 
 def test_a_backend_that_is_away_raises_nothing() -> None:
     """The SDK's thread goes on."""
-    exporter = LiveExporter(HttpConnection("http://127.0.0.1:1", {}), NOBODY)
+    exporter = LiveExporter(HttpConnection("http://127.0.0.1:1", {}, Watch()), NOBODY)
     assert exporter.export(made()) is SpanExportResult.FAILURE
 
 
 def test_an_address_that_is_none() -> None:
     """It is said at once, and no provider is set."""
     with pytest.raises(ValueError, match="wanted http"):
-        export_live_spans("bank", "collector:4318", {})
+        export_live_spans("bank", "collector:4318", {}, Watch())
     assert isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
+def test_a_backend_that_asks_for_patience_is_left_alone() -> None:
+    """What ends meanwhile is kept, and goes out with the rest when the time is over."""
+    spans, watch = made(), Watch()
+    with Backend() as backend:
+        exporter = LiveExporter(HttpConnection(backend.url, {}, watch), NOBODY)
+        backend.status, backend.retry_after = 503, "30"
+        for span in spans[:2]:
+            assert exporter.export([span]) is SpanExportResult.FAILURE
+        backend.status = 200
+        watch.seconds = 29.9
+        assert exporter.export(spans[2:]) is SpanExportResult.FAILURE
+        assert backend.turned_away_count == 1
+        watch.seconds = 30.0
+        assert exporter.export([]) is SpanExportResult.SUCCESS
+        assert [span.name for span in backend.spans()] == [span.name for span in spans]
+        exporter.shutdown()
+
+
+def test_what_is_too_large_arrives_in_parts(caplog: pytest.LogCaptureFixture) -> None:
+    """As small as the backend wants them, in order, each once; only a span that is too large alone is dropped."""
+    kept = InMemorySpanExporter()
+    provider = TracerProvider(resource=Resource({"service.name": "bank"}))
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    for number in range(20):
+        name = f"{number} {'x' * 5_000 if number == 7 else ''}".strip()
+        provider.get_tracer("http").start_span(name).end()
+    spans = kept.get_finished_spans()
+    with Backend() as backend:
+        exporter = LiveExporter(HttpConnection(backend.url, {}, Watch()), NOBODY)
+        backend.body_bytes_max = 3 * len(request([written(spans[0], NOBODY)]))
+        assert exporter.export(spans) is SpanExportResult.SUCCESS
+        assert [span.name for span in backend.spans()] == [str(number) for number in range(20) if number != 7]
+        assert exporter.rejected == 1
+        assert exporter.export(spans[:1]) is SpanExportResult.SUCCESS
+        exporter.shutdown()
+    assert "malformed" in caplog.text

@@ -17,11 +17,11 @@ from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlag
 from saga.adapters.telemetry import sdk
 from saga.adapters.telemetry.connection import HttpConnection
 from saga.adapters.telemetry.live import LiveTracing
-from saga.adapters.telemetry.sdk import LiveExporter, LiveProvider, Sender, request
+from saga.adapters.telemetry.sdk import LiveExporter, LiveProvider, Sender, request, written
 from saga.adapters.telemetry.span import ADDED_MAX, CommandSpan
 from saga.core.identity import traceparent
 from saga.core.messages import CommandMessage, Outcome
-from tests.otlp import Backend, Received
+from tests.otlp import Backend, Received, Watch
 from tests.spans import attribute
 from tests.unit.participant.till import QUEUE, pay
 
@@ -42,7 +42,7 @@ class Bank:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self.provider = LiveProvider(RESOURCE, HttpConnection(backend.url, {}))
+        self.provider = LiveProvider(RESOURCE, HttpConnection(backend.url, {}, Watch()))
         self.live = LiveTracing(BROKER, provider=self.provider)
 
     def received(self) -> dict[str, Received]:
@@ -67,7 +67,7 @@ def by_the_sdk(command: CommandMessage, outcome: Outcome, code: str) -> Any:
     provider.add_span_processor(SimpleSpanProcessor(kept))
     with LiveTracing(BROKER, provider=provider).processing(command, QUEUE) as answered:
         answered(outcome, code)
-    return the_span(request(kept.get_finished_spans(), RESOURCE))
+    return the_span(request([written(span, RESOURCE) for span in kept.get_finished_spans()]))
 
 
 def the_span(body: bytes) -> Any:
@@ -94,11 +94,11 @@ def test_it_is_the_span_that_the_sdk_makes(outcome: Outcome, code: str) -> None:
         def keep(self, span: CommandSpan) -> None:
             kept.append(span)
 
-    provider = Keeping(RESOURCE, HttpConnection("http://127.0.0.1:1", {}))
+    provider = Keeping(RESOURCE, HttpConnection("http://127.0.0.1:1", {}, Watch()))
     with LiveTracing(BROKER, provider=provider).processing(sent(), QUEUE) as answered:
         answered(outcome, code)
     provider.shutdown()
-    assert the_span(request(kept, RESOURCE)) == by_the_sdk(sent(), outcome, code)
+    assert the_span(request([written(span, RESOURCE) for span in kept])) == by_the_sdk(sent(), outcome, code)
 
 
 def test_what_a_handler_traces_is_below_it(bank: Bank) -> None:
@@ -148,7 +148,7 @@ def test_events_are_as_the_sdk_writes_them() -> None:
     for span in (CommandSpan(sent(), sdk_fixed(), ABOUT, kept.append), TracerProvider().get_tracer("").start_span("x")):
         span.record_exception(error, {"more": 1}, timestamp=5)
         span.end()
-    ours = the_span(request(kept, RESOURCE)).events[0]
+    ours = the_span(request([written(span, RESOURCE) for span in kept])).events[0]
     (theirs,) = span.events  # type: ignore[attr-defined]  # the SDK's
     assert {each.key: each.value.string_value or each.value.int_value for each in ours.attributes} == theirs.attributes
     assert (ours.name, ours.time_unix_nano) == (theirs.name, theirs.timestamp)
@@ -168,7 +168,7 @@ def test_what_is_added_has_a_bound() -> None:
         span.add_event("again")
         span.add_link(ABOUT)
     span.end()
-    found = the_span(request(kept, RESOURCE))
+    found = the_span(request([written(span, RESOURCE) for span in kept]))
     assert len(found.attributes) < ADDED_MAX + 20
     assert (len(found.events), len(found.links)) == (ADDED_MAX, ADDED_MAX + 1)
 
@@ -201,7 +201,7 @@ class Slow(LiveExporter):
     """A backend that answers when it is told to."""
 
     def __init__(self) -> None:
-        super().__init__(HttpConnection("http://127.0.0.1:1", {}), RESOURCE)
+        super().__init__(HttpConnection("http://127.0.0.1:1", {}, Watch()), RESOURCE)
         self.called, self.may_answer = threading.Event(), threading.Event()
         self.taken = 0
 
@@ -232,7 +232,7 @@ def test_a_defect_does_not_end_the_sending(monkeypatch: pytest.MonkeyPatch, capl
     """The batch is lost, the next one is sent."""
     monkeypatch.setattr(sdk, "INTERVAL_SECONDS", 0.001)
     with Backend() as backend:
-        provider = LiveProvider(RESOURCE, HttpConnection(backend.url, {}))
+        provider = LiveProvider(RESOURCE, HttpConnection(backend.url, {}, Watch()))
         broken = CommandSpan(sent(), None, ABOUT, provider.keep)  # type: ignore[arg-type]  # what never happens
         broken.end()
         provider.force_flush()
