@@ -14,6 +14,7 @@ from saga.cli.known import definition_names, saga_argument
 from saga.cli.main import settings_of
 from saga.cli.show import output_option, print_json, print_line, print_rows, say
 from saga.core.codes import code_of
+from saga.cost import Cost, spelt
 
 ENDINGS = {"compensated": Exit.COMPENSATED, "abandoned": Exit.ABANDONED}
 ANSWERS_KEPT = timedelta(minutes=1)
@@ -184,6 +185,8 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
         say(f"parked message {note.id}: {note.reason}: {note.detail}")
         _hint(note.reason)
     show_below(detail.children, detail.approvals, detail.saga)
+    unreadable_count = detail.costs_unreadable + sum(child.costs_unreadable for child in detail.children)
+    show_cost(detail.cost, detail.cost_with_children, unreadable_count)
     if detail.output is not None:
         say(f"output: {bytes(detail.output).decode()}")
 
@@ -202,6 +205,16 @@ def _hint(word: str) -> None:
     found = code_of(word)
     if found is not None:
         say(f"  fix: {found.fix} ({found.number})")
+
+
+def show_cost(own: Cost, whole: Cost, unreadable_count: int) -> None:
+    """What the answers of a saga told, and those of its sub-sagas with it; nothing where nobody told anything."""
+    if own:
+        say(f"cost: {spelt(own)}")
+    if whole != own:
+        say(f"cost with sub-sagas: {spelt(whole)}")
+    if unreadable_count:
+        say(f"cost that cannot be read, in no sum: of {unreadable_count} answers")
 
 
 def show_below(children: Iterable[Any], approvals: Iterable[Any], saga: str) -> None:
@@ -247,7 +260,8 @@ def history(ctx: click.Context, saga: str, output: str) -> None:
             continue
         for event in msgspec.json.decode(bytes(row["events"])):
             kind, _ = event.pop("event"), event.pop("at")
-            fields = " ".join(f"{name}={_short(value)}" for name, value in event.items())
+            told = sorted(event.items(), key=lambda field: field[0] == "cost")  # what it is about comes first
+            fields = " ".join(f"{name}={_short(value)}" for name, value in told)
             say(f"{row['version']:>4}  {_moment(row['at'])}  {kind:22} {fields}")
 
 

@@ -10,7 +10,7 @@ from saga.core import branches, executions, requests, waits
 from saga.core import events as e
 from saga.core.messages import Kind
 from saga.core.state import BlockMode, Execution, Order, ParentLink, Phase, SagaState, Waiting
-from saga.cost import added
+from saga.cost import Cost, added
 
 replace = msgspec.structs.replace
 
@@ -61,8 +61,8 @@ def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:
     """The state after one more event of the current commit."""
     here = (state.version, state.index)
     state = replace(state, index=state.index + 1, events_count=state.events_count + 1)
-    if isinstance(event, e.Costly) and event.cost:
-        state = replace(state, cost=added((state.cost, event.cost)))
+    if isinstance(event, e.Costly) and event.cost is not None:
+        state = _costlier(state, event.cost)
     if isinstance(event, executions.Sending):
         return executions.sent(state, event, here)
     if isinstance(event, executions.Answering):
@@ -74,6 +74,12 @@ def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:
     if isinstance(event, requests.Deciding):
         return requests.evolved(state, event, here)
     return _other(state, event, here)
+
+
+def _costlier(state: SagaState, cost: Cost) -> SagaState:
+    if not cost:
+        return replace(state, costs_unreadable=state.costs_unreadable + 1)
+    return replace(state, cost=added((state.cost, cost)))
 
 
 def _other(state: SagaState, event: _Other, here: Order) -> SagaState:  # noqa: C901 - a closed match, one line a case

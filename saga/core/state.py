@@ -252,6 +252,8 @@ class SagaState(msgspec.Struct, frozen=True, kw_only=True):
     events_count: int = 0
     cost: Cost = {}
     """What every recorded answer told, added up by unit; its sub-sagas have their own."""
+    costs_unreadable: int = 0
+    """Answers whose cost is missing in that."""
 
     @property
     def terminal(self) -> bool:

@@ -11,6 +11,7 @@ from saga.core.nearing import tags_of
 from saga.core.outstanding import view, waits
 from saga.core.pending import ApprovalDetail, pending
 from saga.core.state import Execution, SagaState
+from saga.cost import Cost, added
 from saga.engine.cache import Live, SagaCache
 from saga.engine.catalog import Catalog
 from saga.ports import Clock, ParkedFilter, SagaFilter, SagaRow, Store
@@ -76,6 +77,9 @@ class ChildDetail(msgspec.Struct, frozen=True):
     waits_for: str
     parked: tuple[str, ...] = ()
     """Its steps that stand in front of an operator."""
+    cost: Cost = {}
+    """What its own answers told."""
+    costs_unreadable: int = 0
 
 
 class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +110,12 @@ class SagaDetail(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None
     children: tuple[ChildDetail, ...]
     """Below it, at any depth, the oldest first; at most `CHILDREN_SHOWN_MAX`."""
+    cost: Cost
+    """What its own answers told that their work cost, exactly, by unit."""
+    costs_unreadable: int
+    """Answers whose cost could not be read: it is in no sum."""
+    cost_with_children: Cost
+    """The same, and that of every sub-saga below it that is listed here."""
     approvals: tuple[ApprovalDetail, ...]
     """Its own and those of its children that somebody can decide on now."""
 
@@ -150,6 +160,9 @@ async def describe(store: Store, clock: Clock, saga: str) -> SagaDetail | None:
         root=state.root,
         parent=state.parent,
         children=tuple(_child(place, child) for place, child in below),
+        cost=state.cost,
+        costs_unreadable=state.costs_unreadable,
+        cost_with_children=added((state.cost, *(child.state.cost for _, child in below))),
         approvals=tuple(
             found for place, each in [((), live), *below] for found in pending(each.plan, each.state, place)
         ),
@@ -202,6 +215,8 @@ def _child(place: tuple[str, ...], child: Live) -> ChildDetail:
         shown.status,
         shown.wait_text,
         tuple(state.parked),
+        state.cost,
+        state.costs_unreadable,
     )
 
 

@@ -1,8 +1,10 @@
 """Looking at sagas and operating them, by id and by key."""
 
+from decimal import Decimal
+
 import pytest
 
-from saga.cli.sagas import show_below
+from saga.cli.sagas import show_below, show_cost
 from saga.engine.lookup import ChildDetail
 from tests.unit.cli.conftest import Type
 
@@ -113,4 +115,19 @@ def test_what_is_parked_below_is_shown_with_the_command_that_helps(capsys: pytes
     assert capsys.readouterr().out.splitlines() == [
         "sub-saga access/account: 0193-c  inner v1  parked  waits: in-doubt: nobody knows",
         "  fix: saga resolve 0193-c reserve retry --reason …; saga show 0193-c says more",
+    ]
+
+
+def test_what_a_saga_cost_is_shown_to_the_last_digit(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own, and with what is below it; nothing where nobody told anything."""
+    show_cost({}, {}, 0)
+    assert capsys.readouterr().out == ""
+    own = {"USD": Decimal("0.0123"), "tokens": Decimal(1520)}
+    show_cost(own, own, 0)
+    show_cost(own, {**own, "USD": Decimal("1000000.000000000001")}, 2)
+    assert capsys.readouterr().out.splitlines() == [
+        "cost: 0.0123 USD, 1520 tokens",
+        "cost: 0.0123 USD, 1520 tokens",
+        "cost with sub-sagas: 1000000.000000000001 USD, 1520 tokens",
+        "cost that cannot be read, in no sum: of 2 answers",
     ]

@@ -110,4 +110,4 @@ def test_a_cost_that_cannot_be_read_is_seen() -> None:
     case.ok("a", cost={})
     assert recorded(case) == [("StepSucceeded", {})]
     assert b'"cost":{}' in e.encode(case.commits[-1])
-    assert case.state.cost == {}
+    assert (case.state.cost, case.state.costs_unreadable) == ({}, 1)

@@ -1,6 +1,9 @@
 """One saga, for people."""
 
+from decimal import Decimal
+
 import msgspec
+import pytest
 
 from saga import wire
 from saga.core.blocks import Each
@@ -151,3 +154,41 @@ async def test_what_below_a_root_stands_in_front_of_a_person_is_told_by_its_path
     (finding,) = [each for each in await examine_sagas(rig.store, rig.clock) if "in-doubt" in each.what]
     assert finding.what.endswith(f"the oldest is {inner.saga}, a sub-saga of {top.saga}")
     assert f"saga resolve {inner.saga} reserve retry" in finding.fix
+
+
+async def test_what_a_saga_cost_and_what_is_below_it() -> None:
+    """Each saga has its own sum; one with sub-sagas has theirs beside it, and says what is in neither."""
+    rig = Rig(plan(step("reserve"), asking("access", "inner"), name="top", deadline=DAYS), INNER)
+    process = await rig.process()
+    await process.hop(await rig.start(name="top"))
+    cent, dear = {"USD": Decimal("0.01")}, {"USD": Decimal("0.3"), "tokens": Decimal(7)}
+    await process.hop(await rig.reply(await rig.command(), cost=cent))
+    await to_engine(rig, process)
+    await process.hop(await rig.reply(await rig.command(), Outcome.RETRY, code="unavailable", cost=dear))
+    top, inner = await row(rig, "top"), await row(rig, "inner")
+    detail = await describe(rig.store, rig.clock, top.saga)
+    assert detail is not None
+    assert detail.cost == cent
+    assert detail.cost_with_children == {"USD": Decimal("0.31"), "tokens": Decimal(7)}
+    assert [child.cost for child in detail.children] == [dear]
+    below = await describe(rig.store, rig.clock, inner.saga)
+    assert below is not None
+    assert below.cost == below.cost_with_children == dear
+    assert msgspec.json.decode(msgspec.json.encode(detail))["cost"] == {"USD": "0.01"}
+
+
+async def test_a_cost_that_cannot_be_read_loses_no_answer(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """The saga goes on; a log line and its detail say so, and neither repeats what was sent."""
+    process = await rig.process()
+    await process.hop(await rig.start())
+    answer = wire.reply_to_wire(reply(await rig.command(), Outcome.OK, effect=ReplyEffect.APPLIED, body=b'{"id":"x"}'))
+    odd = msgspec.structs.replace(answer, headers={**answer.headers, "saga-cost": "hunter2"})
+    await process.hop(*await rig.arrive("saga.replies", odd, sender="reserve-service"))
+    saga = (await rig.row()).saga
+    detail = await describe(rig.store, rig.clock, saga)
+    assert detail is not None
+    assert next(step.state for step in detail.steps) == "ok"
+    assert (detail.cost, detail.costs_unreadable) == ({}, 1)
+    (said,) = [record for record in caplog.records if record.message == "the cost of a reply cannot be read"]
+    assert vars(said)["saga_id"] == saga
+    assert "hunter2" not in str([vars(record) for record in caplog.records])
