@@ -6,6 +6,7 @@ retry, refused      about this delivery only: the outcome stays unknown
 silent              no answer, and nothing was done
 
 lost, late, stuck, twice    wrap an answer: its reply is lost or late, its command is late, everything comes twice
+costing                     wraps an answer: it tells what its work cost
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ import msgspec
 
 from saga.contract import Failure, contract_of
 from saga.core.messages import CommandMessage, Kind, Outcome, RefusedCode
+from saga.cost import Cost, read
 from saga.define import Definition
 
 C = TypeVar("C", bound=msgspec.Struct)
@@ -80,6 +82,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """With `retry` and `silent`: what it did nevertheless."""
     plays: "Played | None" = None
     """Of a sub-saga: it runs, and its end is the answer."""
+    cost: Cost | None = None
+    """What its work cost."""
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -163,6 +167,13 @@ def stuck(answer: msgspec.Struct | None = None, *, by: timedelta) -> Mishap:
 def twice(answer: msgspec.Struct | None = None) -> Mishap:
     """The command is delivered twice, and each delivery is answered."""
     return msgspec.structs.replace(_mishap(answer), copies=2)
+
+
+def costing(cost: str, answer: msgspec.Struct | None = None) -> Mishap:
+    """It tells what its work cost: `costing("0.0123 USD, 1520 tokens", CardCharged("ch-1"))`. Told again with the same
+    answer, it counts once. Raises ValueError for a text that is no cost."""
+    mishap = _mishap(answer)
+    return msgspec.structs.replace(mishap, answer=msgspec.structs.replace(mishap.answer, cost=read(cost)))
 
 
 def _mishap(answer: msgspec.Struct | None) -> Mishap:

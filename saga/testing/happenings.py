@@ -196,6 +196,7 @@ def _reply(story: Story, where: str, answer: Answer, now: datetime) -> i.Input:
         code=answer.code,
         message=answer.message,
         retry_after=answer.after,
+        cost=answer.cost,
         sender=sender_of(template),
     )
     return i.Reply(now=now, message=message)

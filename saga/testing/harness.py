@@ -12,6 +12,7 @@ from saga.contract import contract_of
 from saga.core import events as e
 from saga.core.outstanding import Wait, view, waits
 from saga.core.state import Phase, SagaState
+from saga.cost import Cost
 from saga.define import Definition
 from saga.testing.answers import Answers, Sent
 from saga.testing.engine import Engine, spell
@@ -120,6 +121,11 @@ class Run(Outsiders, Generic[O]):
     def state(self) -> SagaState:
         """The fold of the history."""
         return self._engine.state
+
+    @property
+    def cost(self) -> Cost:
+        """What its answers told that their work cost, by unit; of each child, ask that child."""
+        return self._engine.state.cost
 
     @property
     def waits(self) -> list[Wait]:

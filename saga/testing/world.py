@@ -13,6 +13,7 @@ from saga.contract import Effect
 from saga.core.definition import CommandTemplate, Step
 from saga.core.messages import CommandMessage, Kind, Outcome, RefusedCode, ReplyEffect, ReplyMessage
 from saga.core.plan import Plan
+from saga.cost import Cost
 from saga.participant import rules
 from saga.participant.outcome import BUSY_ANSWER, EMPTY_REPLY, replayed
 from saga.participant.outcome import Answer as Said
@@ -62,7 +63,12 @@ class World:
             return None
         reply = addressed(command, said.outcome, said.code, said.message, effect=said.effect)
         return msgspec.structs.replace(
-            reply, type=said.type, body=said.body, retry_after=said.retry_after, sender=sender_of(template)
+            reply,
+            type=said.type,
+            body=said.body,
+            retry_after=said.retry_after,
+            cost=said.cost,
+            sender=sender_of(template),
         )
 
     # ---------------------------------------------------------------------------------------------------- actions
@@ -89,21 +95,20 @@ class World:
     def _run(self, step: Step, command: CommandMessage, answer: Answer) -> Said | None:
         match answer.outcome:
             case Outcome.OK:
-                return self._settle(step, command, answer.value)
+                return self._settle(step, command, answer.value, answer.cost)
             case Outcome.FAILED:
-                type_name, body = encoded_failure(step, answer)
-                said = Said(outcome=Outcome.FAILED, code=answer.code, message=answer.message, type=type_name, body=body)
-                return self._keep(step, command, said)
+                return self._keep(step, command, _failed(answer, *encoded_failure(step, answer)))
             case _:
                 self._leave_open(step, command, answer)
                 return _unsettled(answer)
 
-    def _settle(self, step: Step, command: CommandMessage, reply: msgspec.Struct | None) -> Said:
+    def _settle(
+        self, step: Step, command: CommandMessage, reply: msgspec.Struct | None, cost: Cost | None = None
+    ) -> Said:
         type_name, body = encoded(step, reply)
         self._do(step, command, reply)
-        return self._keep(
-            step, command, Said(outcome=Outcome.OK, effect=ReplyEffect.APPLIED, type=type_name, body=body)
-        )
+        said = Said(outcome=Outcome.OK, effect=ReplyEffect.APPLIED, type=type_name, body=body, cost=cost)
+        return self._keep(step, command, said)
 
     def _do(self, step: Step, command: CommandMessage, reply: msgspec.Struct | None) -> None:
         """A repeat under the same key changes nothing: the effect of the command promises that."""
@@ -160,10 +165,9 @@ class World:
         match answer.outcome:
             case Outcome.OK:
                 self._take_back(command)
-                return self._answered(command, template, ReplyEffect.APPLIED)
+                return self._answered(command, template, ReplyEffect.APPLIED, answer.cost)
             case Outcome.FAILED:
-                name = f"{template.service}.{answer.code}.v{template.version}"
-                said = Said(outcome=Outcome.FAILED, code=answer.code, message=answer.message, type=name, body=b"{}")
+                said = _failed(answer, f"{template.service}.{answer.code}.v{template.version}", b"{}")
                 self._rows[command.key] = _row(command, RowStatus.FAILED, said)
                 return said
             case _:
@@ -179,8 +183,10 @@ class World:
         if row is not None and row.status is RowStatus.IN_PROGRESS:
             self._rows[undone] = msgspec.structs.replace(row, status=RowStatus.CANCELLED)
 
-    def _answered(self, command: CommandMessage, template: CommandTemplate, effect: ReplyEffect) -> Said:
-        said = Said(outcome=Outcome.OK, effect=effect, type=template.reply, body=EMPTY_REPLY)
+    def _answered(
+        self, command: CommandMessage, template: CommandTemplate, effect: ReplyEffect, cost: Cost | None = None
+    ) -> Said:
+        said = Said(outcome=Outcome.OK, effect=effect, type=template.reply, body=EMPTY_REPLY, cost=cost)
         self._rows[command.key] = _row(command, RowStatus.OK, said)
         return said
 
@@ -206,6 +212,7 @@ def _row(command: CommandMessage, status: RowStatus, said: Said | None = None) -
         reply=answer.body,
         code=answer.code,
         effect=answer.effect,
+        cost=answer.cost,
     )
 
 
@@ -225,7 +232,13 @@ def _refused(code: RefusedCode, message: str) -> Said:
     return Said(outcome=Outcome.REFUSED, code=code.value, message=message)
 
 
+def _failed(answer: Answer, type_name: str, body: bytes) -> Said:
+    said = Said(outcome=Outcome.FAILED, code=answer.code, message=answer.message, type=type_name, body=body)
+    return msgspec.structs.replace(said, cost=answer.cost)
+
+
 def _unsettled(answer: Answer) -> Said | None:
     if answer.outcome is None:
         return None
-    return Said(outcome=answer.outcome, code=answer.code, message=answer.message, retry_after=answer.after)
+    said = Said(outcome=answer.outcome, code=answer.code, message=answer.message, retry_after=answer.after)
+    return msgspec.structs.replace(said, cost=answer.cost)

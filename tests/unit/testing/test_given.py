@@ -201,5 +201,5 @@ def test_here_every_answer_arrives(mishap: Done) -> None:
 
 def test_a_field_an_event_does_not_have_is_refused() -> None:
     """A misspelt field would never match."""
-    with pytest.raises(TypeError, match=r"StepParked has no field 'reason'. Fix: one of at, path"):
+    with pytest.raises(TypeError, match=r"StepParked has no field 'reason'. Fix: one of at, cost, path"):
         event(e.StepParked, reason="x")
