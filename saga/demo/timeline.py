@@ -16,6 +16,7 @@ from saga.core.blocks import Branch
 from saga.core.definition import Step
 from saga.core.messages import Choice, Kind, ReplyEffect
 from saga.core.plan import Plan
+from saga.cost import Cost, added, spelt
 
 UNDO_COLUMN = 52
 STEP_WIDTH = 11
@@ -74,6 +75,7 @@ class Timeline:
 
     def __init__(self, plan: Plan, *, branches: bool = False, above: str = "", board: Board | None = None) -> None:
         self.ended = False
+        self._cost: Cost = {}
         self._plan = plan
         self._branches = branches
         self._above = above
@@ -89,7 +91,11 @@ class Timeline:
 
     def add(self, commit: bytes) -> list[Entry]:
         """The lines of one stored commit. Raises msgspec.ValidationError for bytes this release did not write."""
-        found = [self._placed(self._entry(event)) for event in e.decode(commit)]
+        events = e.decode(commit)
+        self._cost = added(
+            (self._cost, *(event.cost for event in events if isinstance(event, e.Costly) and event.cost))
+        )
+        found = [self._placed(self._entry(event)) for event in events]
         for entry in found:
             self._board.began_at = self._board.began_at or entry.at
             if entry.step and entry.mark is not Mark.NOTED:
@@ -137,7 +143,13 @@ class Timeline:
             case e.StepSucceeded(path=step):
                 replayed = "" if event.effect is ReplyEffect.APPLIED else f"  {event.effect}"
                 again = f"  attempt {event.attempt}" if event.attempt > 1 else ""
-                return Entry(event.at, Lane.FORWARD, Mark.DONE, step, f"{_reply(event.reply)}{again}{replayed}")
+                return Entry(
+                    event.at,
+                    Lane.FORWARD,
+                    Mark.DONE,
+                    step,
+                    f"{_reply(event.reply)}{again}{replayed}{_cost(event.cost)}",
+                )
             case e.StepFailed(path=step):
                 return Entry(
                     event.at, Lane.FORWARD, Mark.FAILED, step, f"{event.code} {_reply(event.failure)}".rstrip()
@@ -179,7 +191,8 @@ class Timeline:
                 self.ended = True
                 status = type(event).__name__.removeprefix("Saga").lower()
                 output = _reply(event.output) if isinstance(event, e.SagaCompleted) else ""
-                return Entry(event.at, Lane.SAGA, Mark.BEGUN, "", f"{status}  {output}".rstrip())
+                text = f"{status}  {output}".rstrip()
+                return Entry(event.at, Lane.SAGA, Mark.BEGUN, "", f"{text}{_cost(self._cost)}")
             case _:
                 said = re.sub(r"(?<!^)(?=[A-Z])", " ", type(event).__name__).lower()
                 return Entry(event.at, Lane.SAGA, Mark.NOTED, "", f"{said} {getattr(event, 'path', '')}".rstrip())
@@ -219,6 +232,10 @@ def _reply(raw: msgspec.Raw) -> str:
         return ""
     text = ", ".join(f"{name} {_short(value)}" for name, value in answered.items())
     return text if len(text) <= TEXT_CHARACTERS_MAX else text[: TEXT_CHARACTERS_MAX - 1] + "…"
+
+
+def _cost(cost: Cost | None) -> str:
+    return f"  cost {spelt(cost)}" if cost else ""
 
 
 def _short(value: object) -> str:

@@ -1,6 +1,7 @@
 """What drafting does. Each handler runs in the transaction that also remembers its answer."""
 
 import re
+from decimal import Decimal
 from uuid import uuid4
 
 from contracts.drafting import DiscardDraft, DraftDiscarded, DraftMessage, MessageDrafted
@@ -8,6 +9,8 @@ from saga.contract import Context, RetryLater
 from services.effects import EffectLedger
 
 EFFECTS = EffectLedger("drafting")
+TOKEN_PRICE_USD = Decimal("0.00002")
+"""As a language model would charge for each: here a token is a word."""
 
 
 async def draft(cmd: DraftMessage, ctx: Context) -> MessageDrafted:
@@ -18,6 +21,9 @@ async def draft(cmd: DraftMessage, ctx: Context) -> MessageDrafted:
     if not templates:
         raise RetryLater(f"there is no template for the segment {cmd.segment!r}", code="no-template")
     subject, body = (_filled(part, cmd) for part in templates[0])
+    tokens_count = len(subject.split()) + len(body.split())
+    ctx.add_cost(tokens_count, "tokens")
+    ctx.add_cost(tokens_count * TOKEN_PRICE_USD, "USD")
     draft_id = f"draft_{uuid4().hex}"
     await ctx.tx.execute(
         "insert into drafts (draft_id, reference, subject, body, state) values ($1, $2, $3, $4, 'open')",

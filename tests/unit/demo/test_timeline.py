@@ -1,6 +1,7 @@
 """Stored events as lines."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -189,3 +190,16 @@ def test_what_was_undone_side_by_side_is_not_joined() -> None:
     for path in ("charge", "box", "disk"):
         lines(timeline, issued(path, 0), e.CompensationSucceeded(at=START, path=path, execution=1))
     assert timeline.lanes()[1] == "  undo      charge ✓ ◀─ boxs/box ✓    disks/disk ✓"
+
+
+def test_what_an_answer_cost_stands_behind_it_and_the_sum_at_the_end(timeline: Timeline) -> None:
+    """As the history has it; a saga whose answers tell nothing shows nothing."""
+    cent, dear = {"USD": Decimal("0.01")}, {"USD": Decimal("0.3"), "tokens": Decimal(7)}
+    vain = e.AttemptEnded(
+        at=at(20), path="charge", kind=Kind.ACTION, execution=1, attempt=1, why="unavailable", next_at=at(30), cost=cent
+    )
+    done = e.StepSucceeded(at=at(40), path="charge", execution=1, reply=msgspec.Raw(b"{}"), cost=dear)
+    ended = e.SagaCompleted(at=at(50), output=msgspec.Raw(b'{"a":1}'))
+    told = lines(timeline, started(), issued("charge", 10), vain, done, ended)
+    assert told[3].endswith("cost 0.3 USD, 7 tokens")
+    assert told[4].endswith("completed  a 1  cost 0.31 USD, 7 tokens")

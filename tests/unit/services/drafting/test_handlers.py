@@ -1,5 +1,7 @@
 """What drafting does with its tables."""
 
+from decimal import Decimal
+
 import pytest
 
 from contracts.drafting import DiscardDraft, DraftDiscarded, DraftMessage
@@ -21,7 +23,9 @@ def desk(tables: Tables) -> Tables:
 
 async def test_a_draft_is_written_from_its_template(desk: Tables) -> None:
     """It is kept, and in the ledger under its key."""
-    made = await draft(ASKED, desk.context(key="k1", step="draft"))
+    context = desk.context(key="k1", step="draft")
+    made = await draft(ASKED, context)
+    assert context.cost == {"tokens": Decimal(15), "USD": Decimal("0.0003")}
     assert made.body == "Dear Ann, It opens early. Shall we talk over breakfast?"
     assert made.subject == "Fresh ideas for Bakery {facts}"
     assert desk.rows("select reference, subject, state from drafts") == [("l1", made.subject, "open")]
@@ -32,7 +36,8 @@ async def test_a_segment_without_a_template_waits_for_one(desk: Tables) -> None:
     """Nothing is written; once a person has added it, the same command goes through."""
     space = DraftMessage(reference="l1", segment="space", name="Ann", company="Orbital", facts="It looks down.")
     with pytest.raises(RetryLater) as missing:
-        await draft(space, desk.context())
+        await draft(space, context := desk.context())
+    assert context.cost is None  # nothing was written, so nothing is paid
     assert missing.value.code == "no-template"
     assert desk.rows("select * from drafting_effects") == []
     desk.rows("insert into templates (segment, subject, body) values ('space', 'Up: {company}', 'Hello {name}')")
