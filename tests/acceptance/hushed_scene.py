@@ -50,6 +50,7 @@ class Hushed(Scene):
         told = {
             "SAGA_OTLP": backend.url.replace("//", f"//me:{hush('otlp')}@"),
             "SAGA_OTLP_HEADERS": f"authorization=Bearer {hush('otlp-header')}",
+            "SAGA_METRICS_INTERVAL": "1",
             "SAGA_LOG_LEVEL": "debug",
             "SAGA_APPROVERS": "ann=editor",
             **settings,

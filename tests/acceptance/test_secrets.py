@@ -88,6 +88,15 @@ def test_in_no_span(scene: Hushed) -> None:
             assert leaked(scene.cli("trace", "export", scene.sagas[fate], "--format", form)) == set()
 
 
+def test_in_no_metric(scene: Hushed) -> None:
+    """Every byte of metrics that any process sent; and what went wrong was counted, with what was redriven or said."""
+    assert leaked(scene.everything_measured().decode(errors="replace")) == set()
+    values = {(each.service, each.name) for each in scene.backend.values() if each.value}
+    names = ("saga.step.failures", "saga.step.parked", "saga.message.parked", "saga.operations")
+    assert {("saga", name) for name in names} <= values
+    assert (SERVICE, "saga.participant.commands") in values
+
+
 def test_in_no_log_line(scene: Hushed) -> None:
     """Of any process, at any level; and what was to be logged was."""
     written = scene.logs()
@@ -172,9 +181,11 @@ def test_what_is_let_in_appears(postgres: PostgresServer, broker: RabbitServer, 
         asyncio.run(_play_a_little(scene))
         scene.fleet.stop()
         in_logs, in_spans = leaked(scene.logs()), leaked(scene.everything_sent().decode(errors="replace"))
+        in_metrics = leaked(scene.everything_measured().decode(errors="replace"))
     assert in_logs == {"later", "exception", "cause", "objection"}
     assert in_spans >= {"later", "exception", "key", "input"}
     assert not in_spans & (OF_ADDRESSES | {"reply", "failure"})
+    assert in_metrics == set()
 
 
 async def _play_a_little(scene: Hushed) -> None:

@@ -157,6 +157,10 @@ class Scene:
         """Every byte the backend was sent."""
         return b"".join(self.backend.requests)
 
+    def everything_measured(self) -> bytes:
+        """Every byte of metrics that the backend was sent."""
+        return b"".join(self.backend.metric_requests)
+
     def logs(self) -> str:
         """What the processes wrote."""
         return "".join(member.output for member in self.fleet.members.values())
