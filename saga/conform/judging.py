@@ -33,6 +33,7 @@ def want_same(first: Delivery, second: Delivery, *, when: str) -> None:
         ("body", first.body, second.body),
         ("type", first.type, second.type),
         (names.CODE, first.headers.get(names.CODE), second.headers.get(names.CODE)),
+        (names.COST, first.headers.get(names.COST), second.headers.get(names.COST)),
     ):
         if one != two:
             raise Broken(f"{when}: the {what} differs from that of the first answer", first, second)

@@ -29,9 +29,13 @@ def violations(reply: Delivery, command: Outgoing, service: str) -> list[tuple[s
     ]
     if not found:
         try:
-            reply_from_wire(reply)
+            cost = reply_from_wire(reply).cost
         except ProtocolViolation as violation:
             found.append(("readable", str(violation)))
+        else:
+            if cost is not None and not cost:
+                said = fields.shown(reply.headers.get(names.COST, ""))
+                found.append(("readable", f"{names.COST} is {said}, wanted amounts such as '0.0123 USD, 1520 tokens'"))
     return found
 
 

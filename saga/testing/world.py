@@ -61,15 +61,7 @@ class World:
             said = self._undo(step, command, answer, own, now)
         if said is None or answer.outcome is None:
             return None
-        reply = addressed(command, said.outcome, said.code, said.message, effect=said.effect)
-        return msgspec.structs.replace(
-            reply,
-            type=said.type,
-            body=said.body,
-            retry_after=said.retry_after,
-            cost=said.cost,
-            sender=sender_of(template),
-        )
+        return _reply(command, said, template)
 
     # ---------------------------------------------------------------------------------------------------- actions
 
@@ -189,6 +181,18 @@ class World:
         said = Said(outcome=Outcome.OK, effect=effect, type=template.reply, body=EMPTY_REPLY, cost=cost)
         self._rows[command.key] = _row(command, RowStatus.OK, said)
         return said
+
+
+def _reply(command: CommandMessage, said: Said, template: CommandTemplate) -> ReplyMessage:
+    reply = addressed(command, said.outcome, said.code, said.message, effect=said.effect)
+    return msgspec.structs.replace(
+        reply,
+        type=said.type,
+        body=said.body,
+        retry_after=said.retry_after,
+        cost=said.cost,
+        sender=sender_of(template),
+    )
 
 
 def _template(step: Step, command: CommandMessage) -> CommandTemplate:

@@ -14,7 +14,8 @@ const handlers = {
   "loyalty.AwardPoints.v1": ({ customer, points }) =>
     customer.startsWith("closed")
       ? { outcome: "failed", type: "loyalty.AccountClosed.v1", code: "AccountClosed", reply: { customer } }
-      : { outcome: "ok", type: "loyalty.PointsAwarded.v1", reply: { balance: balance(customer) + points }, customer, points },
+      : { outcome: "ok", type: "loyalty.PointsAwarded.v1", reply: { balance: balance(customer) + points }, customer, points,
+          cost: `0.02 EUR, ${points} points` },
   "loyalty.RevokePoints.v1": ({ customer, points }) =>
     ({ outcome: "ok", type: "loyalty.PointsRevoked.v1", reply: { balance: balance(customer) - points }, customer, points: -points }),
 };
@@ -80,11 +81,12 @@ function read(message) { // the command, or why nobody can read it
   }
 }
 
-function reply({ properties }, { outcome, type = "", code, message, effect, reply: body }) {
+function reply({ properties }, { outcome, type = "", code, message, effect, cost, reply: body }) {
   const headers = Object.fromEntries(ECHOED.map((name) => [name, properties.headers[name]]).filter(([, value]) => value));
   Object.assign(headers, { "saga-in-reply-to": properties.messageId, "saga-outcome": outcome, "saga-effect": effect });
   if (code) headers["saga-code"] = code;
   if (message) headers["saga-message"] = message;
+  if (cost) headers["saga-cost"] = cost; // also of an answer from memory: it counts once
   const options = { type, headers, correlationId: properties.correlationId, messageId: `${properties.messageId}.reply` };
   return ["saga.replies", `loyalty.${outcome}`, Buffer.from(body ? JSON.stringify(body) : ""), options];
 }

@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from saga.adapters.rabbitmq.content import oversize
+from saga.conform.judging import want_same
+from saga.conform.report import Broken
 from saga.conform.sight import violations
 from saga.core.messages import CommandMessage, Kind, Outcome, ReplyEffect
 from saga.ports import Delivery
@@ -67,6 +69,8 @@ def test_the_right_reply_breaks_nothing() -> None:
     [
         (delivered(defects=("the header saga-attempt is no string (AMQP type 'I')",)), "header-strings"),
         (delivered(header={"saga-message": "a\0b"}), "header-strings"),
+        (delivered(header={"saga-cost": "5"}), "readable"),
+        (delivered(header={"saga-cost": "\ufffd"}), "readable"),
         (delivered(defects=oversize(300_000), body=b""), "limits"),
         (delivered(sender=None), "user-id"),
         (delivered(routing_key="bank.done", header={"saga-outcome": "done"}), "routing-key"),
@@ -107,3 +111,12 @@ def test_every_violation_says_what_was_wanted() -> None:
     """And what is there."""
     ((_, reason),) = violations(delivered(header={"saga-attempt": "1"}), SENT, "bank")
     assert reason == "saga-attempt is '1', wanted the command's header of this name, '3'"
+
+
+def test_a_cost_is_told_again_with_its_answer() -> None:
+    """Well written it breaks nothing; an answer from memory that leaves it out is another answer."""
+    told = delivered(header={"saga-cost": "0.0123 USD, 1520 tokens"})
+    assert violations(told, SENT, "bank") == []
+    want_same(told, told, when="again")
+    with pytest.raises(Broken, match="saga-cost differs"):
+        want_same(told, delivered(), when="again")
