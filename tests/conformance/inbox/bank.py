@@ -94,6 +94,8 @@ class World:
         self.after: Callable[[Context], Awaitable[object]] | None = None
         self.reply: Done | Declined | None = None
         self.probe_blind = False
+        self.probe_tokens = 0
+        """What asking the provider costs."""
 
     def handlers(self) -> list[Handler]:
         """One for each command."""
@@ -142,6 +144,8 @@ class World:
 
     async def _probe(self, _cmd: object, ctx: Context) -> Done | None:
         self.probes.append(ctx.key)
+        if self.probe_tokens:
+            ctx.add_cost(self.probe_tokens, "tokens")
         if self.probe_blind:
             raise InDoubt("the provider does not say")
         receipt = self.provider.get(ctx.key)
