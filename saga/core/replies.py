@@ -22,6 +22,7 @@ from saga.core.inputs import Reply
 from saga.core.messages import BUSY, Kind, Outcome, RefusedCode, ReplyEffect, ReplyMessage
 from saga.core.plan import Plan, pursued
 from saga.core.reads import check_reads
+from saga.core.retry import in_deploy_gap
 from saga.core.state import Execution, Phase, SagaState, StepState, Waiting
 from saga.cost import Cost
 
@@ -61,10 +62,15 @@ def screen(
 def on_reply(plan: Plan, state: SagaState, given: Reply) -> tuple[e.AnyEvent, ...]:
     """The events an answer leads to; () when it says what is known already. What it cost stands in the first."""
     events, cost = _decided(plan, state, given), given.message.cost
-    return events if cost is None else _with_cost(events, cost)
+    return events if cost is None else _with_cost(state, given.message, events, cost)
 
 
-def _with_cost(events: tuple[e.AnyEvent, ...], cost: Cost) -> tuple[e.AnyEvent, ...]:
+def _with_cost(
+    state: SagaState, reply: ReplyMessage, events: tuple[e.AnyEvent, ...], cost: Cost
+) -> tuple[e.AnyEvent, ...]:
+    execution = _find(state, reply)
+    if execution is not None and reply.outcome in execution.odd:
+        return events  # it was late, and counts after all: its cost has counted
     match events:
         case (e.Costly() as told, *more):
             return (msgspec.structs.replace(told, cost=cost), *more)
@@ -237,12 +243,17 @@ _PARKS: dict[str, e.ParkCode] = {
 }
 
 
+LISTENING = (Waiting.REPLY, Waiting.DELIVERY)
+
+
 def _delivery_answer(
     plan: Plan, state: SagaState, step: Step, execution: Execution, given: Reply
 ) -> tuple[e.AnyEvent, ...]:
     """`retry` and `refused`: about this delivery only, and only of the current attempt."""
     reply = given.message
-    listening = execution.waiting in (Waiting.REPLY, Waiting.DELIVERY) and step.path not in state.parked
+    unknown = reply.outcome is Outcome.REFUSED and reply.code == RefusedCode.UNKNOWN_COMMAND
+    known_now = in_deploy_gap(execution) and not unknown
+    listening = (known_now or execution.waiting in LISTENING) and step.path not in state.parked
     if not listening or not pursued(plan, state, step, execution) or reply.attempt != execution.attempt:
         return ()
     broke_off = reply.outcome is Outcome.RETRY and reply.code != BUSY and reply.kind is Kind.ACTION
@@ -256,7 +267,7 @@ def _delivery_answer(
         return (e.StepParked(at=given.now, path=step.path, kind=reply.kind, code=code, text=text),)
     if reply.code == BUSY and reply.outcome is Outcome.RETRY:
         return end_attempt(plan, state, step, execution, given.now, why=BUSY, uncounted_cap=BUSY_RETRY_CAP)
-    if reply.code == RefusedCode.UNKNOWN_COMMAND and reply.outcome is Outcome.REFUSED:
+    if unknown:
         cap = UNKNOWN_COMMAND_RETRY_CAP
         return end_attempt(
             plan, state, step, execution, given.now, why=reply.code, message=reply.message, uncounted_cap=cap

@@ -9,7 +9,7 @@ from saga.core import inputs as i
 from saga.core.definition import OnExhausted, RetryPolicy
 from saga.core.messages import Outcome, RefusedCode, ReplyEffect
 from saga.cost import Cost
-from tests.builders import Case, plan, step
+from tests.builders import Case, names, plan, step
 
 CENT: Cost = {"USD": Decimal("0.01")}
 APPLIED = ReplyEffect.APPLIED
@@ -111,3 +111,16 @@ def test_a_cost_that_cannot_be_read_is_seen() -> None:
     assert recorded(case) == [("StepSucceeded", {})]
     assert b'"cost":{}' in e.encode(case.commits[-1])
     assert (case.state.cost, case.state.costs_unreadable) == ({}, 1)
+
+
+def test_an_answer_that_was_late_and_then_counts_costs_once() -> None:
+    """While a step is undone its answer is late; once the undo stands in doubt, the same answer settles the doubt."""
+    case = Case(plan(step("a", effect=Effect.AT_MOST_ONCE)))
+    action = case.sent()
+    case.when(i.Cancel(now=case.now, request="c", by="operator", actor=None, reason="r"))
+    case.answer(action, Outcome.OK, effect=APPLIED, cost=CENT)
+    case.answer(case.sent(), Outcome.REFUSED, code=RefusedCode.IN_DOUBT)
+    case.answer(action, Outcome.OK, effect=ReplyEffect.REPLAYED, cost=CENT)
+    assert names(event for commit in case.commits for event in commit)[-2:] == ["StepSucceeded a", "CommandRepeated a"]
+    assert recorded(case) == [("LateReply", CENT)]
+    assert case.state.cost == CENT
