@@ -13,7 +13,10 @@ RESEND_CAP = timedelta(minutes=1)
 UNCOUNTED_FIRST = timedelta(seconds=1)
 """First back-off after an answer that is no attempt; doubled up to the caps below."""
 BUSY_RETRY_CAP = timedelta(seconds=15)
-UNKNOWN_COMMAND_RETRY_CAP = timedelta(minutes=1)
+UNKNOWN_COMMAND_RETRY_CAP = timedelta(days=1)
+"""Two events each time: a history would be full in half a week of minutes."""
+GAP_ASK_AFTER = timedelta(minutes=1)
+"""A command its service does not know is sent again that often between two attempts, without a record."""
 RETRY_AFTER_MAX = timedelta(days=1)
 SLEEP_MAX = timedelta(days=3_660)
 SIGNALS_WAITING_MAX = 100

@@ -10,7 +10,17 @@ from saga.core.inputs import Delivered, Tick, Undelivered
 from saga.core.messages import Kind
 from saga.core.outstanding import awaits_child, is_in_doubt
 from saga.core.plan import Plan, pivot_passed, pursued
-from saga.core.retry import backoff, forgotten, next_attempt_at, policy_of, reason_of, uncounted_backoff, used_up
+from saga.core.retry import (
+    backoff,
+    forgotten,
+    in_deploy_gap,
+    next_attempt_at,
+    policy_of,
+    reason_of,
+    reopened,
+    uncounted_backoff,
+    used_up,
+)
 from saga.core.state import Execution, SagaState, Waiting
 
 
@@ -36,11 +46,11 @@ def on_tick(plan: Plan, state: SagaState, given: Tick) -> tuple[e.AnyEvent, ...]
 
 
 def _to_be_sent(execution: Execution, given: Tick) -> bool:
-    """The current attempt still has to reach a queue, or the next one is due."""
+    """The current attempt still has to reach a queue, or is sent again in a deploy gap; or the next one is due."""
     if execution.waiting is Waiting.DELIVERY:
         return True
     if execution.wake_at is None or execution.wake_at > given.now:
-        return False
+        return in_deploy_gap(execution)
     return execution.waiting is Waiting.BACKOFF or is_in_doubt(execution, given.dispatched_version)
 
 
@@ -97,6 +107,9 @@ def end_attempt(  # noqa: PLR0913 - one attempt's end is described by exactly th
     Also an at-most-once step is asked again: its service looks the key up first, so it runs if it never arrived,
     answers again if it did, and says that it is in doubt if only a person can tell.
     """
+    gap_ends = in_deploy_gap(execution)
+    if gap_ends:
+        execution = reopened(execution, now)
     policy = policy_of(step, execution.kind)
     if uncounted_cap is None:
         wait = backoff(state.saga, step.path, execution, policy)
@@ -105,7 +118,7 @@ def end_attempt(  # noqa: PLR0913 - one attempt's end is described by exactly th
     next_at = next_attempt_at(now, wait, retry_after)
     if uncounted_cap is None and used_up(execution, policy, next_at):
         return (_exhausted(plan, state, step, execution, now=now, why=reason_of(why, message)),)
-    within_at = None
+    within_at = execution.within_at if gap_ends else None
     if uncounted_cap is not None and execution.within_at is not None:
         within_at = execution.within_at + (next_at - now) + _running_time(state, execution, now)
     return (

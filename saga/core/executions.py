@@ -6,8 +6,8 @@ import msgspec
 
 from saga.core import events as e
 from saga.core.compensation import is_about_the_action
-from saga.core.messages import Kind, Outcome
-from saga.core.retry import reason_of
+from saga.core.messages import Kind, Outcome, RefusedCode
+from saga.core.retry import in_deploy_gap, reason_of
 from saga.core.state import Execution, Order, Parked, SagaState, StepState, Waiting
 
 replace = msgspec.structs.replace
@@ -29,12 +29,14 @@ def _attempted(execution: Execution, event: e.AttemptEnded | e.CommandRepeated, 
     within_at = event.within_at or execution.within_at
     match event:
         case e.AttemptEnded():
+            counted = execution.counted + in_deploy_gap(execution)  # it ends twice, and did not count the first time
             return replace(
                 execution,
                 waiting=Waiting.BACKOFF,
                 wake_at=event.next_at,
+                unknown=event.why == RefusedCode.UNKNOWN_COMMAND and not event.counted,
                 why=reason_of(event.why, event.message),
-                counted=execution.counted if event.counted else execution.counted - 1,
+                counted=counted if event.counted else counted - 1,
                 within_at=within_at,
             )
         case e.CommandRepeated():

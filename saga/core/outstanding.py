@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from saga.core.approvals import waiting as open_requests
-from saga.core.bounds import ACTION_EXPIRES_AFTER, RESEND_AFTER, RESEND_CAP
+from saga.core.bounds import ACTION_EXPIRES_AFTER, GAP_ASK_AFTER, RESEND_AFTER, RESEND_CAP
 from saga.core.children import SERVICE, TIMEOUT, unanswered_since
 from saga.core.definition import CommandTemplate, Step
 from saga.core.events import WaitFor
@@ -18,6 +18,7 @@ from saga.core.identity import attempt_id, idempotency_key, span_id, traceparent
 from saga.core.messages import CommandMessage, Kind
 from saga.core.nearing import tags_of
 from saga.core.plan import Plan, pursued
+from saga.core.retry import in_deploy_gap
 from saga.core.state import Execution, Request, SagaState, View, Waiting
 from saga.core.waits import active as active_waits
 
@@ -42,18 +43,28 @@ def outstanding(plan: Plan, state: SagaState, after_version: int = 0) -> list[Du
 
 
 def asked_again(plan: Plan, state: SagaState, now: datetime) -> list[CommandMessage]:
-    """Commands to sub-sagas that have been waited for since a day or longer: to be sent again, whenever the clock is
-    looked at, as the same attempt. That records nothing, here or in the child: waiting for years costs no history.
+    """Commands to be sent again, whenever the clock is looked at, as the same attempt. That records nothing, here or in
+    a child: waiting for years costs no history.
 
-    It brings back an answer that was lost, or a start, should a broker have lost everything.
+    Those to sub-sagas that have been waited for since a day or longer: it brings back an answer that was lost, or a
+    start, should a broker have lost everything. And those that their service did not know a minute ago or longer: it
+    may have been deployed meanwhile.
     """
     if state.terminal or state.paused_at is not None:
         return []
     return [
-        msgspec.structs.replace(_message(state, step, execution), expires_at=now + ACTION_EXPIRES_AFTER)
+        _fresh(_message(state, step, execution), now)
         for step, execution in _open(plan, state)
-        if awaits_child(step, execution) and execution.wake_at is not None and execution.wake_at <= now
+        if (awaits_child(step, execution) and execution.wake_at is not None and execution.wake_at <= now)
+        or (in_deploy_gap(execution) and execution.sent_at + GAP_ASK_AFTER <= now)
     ]
+
+
+def _fresh(command: CommandMessage, now: datetime) -> CommandMessage:
+    """Its time runs anew, if it has one: the attempt is old, and the key is not forgotten or it would be parked."""
+    if command.expires_at is None:
+        return command
+    return msgspec.structs.replace(command, expires_at=now + ACTION_EXPIRES_AFTER)
 
 
 def awaits_child(step: Step, execution: Execution) -> bool:
@@ -74,7 +85,7 @@ def next_wake(plan: Plan, state: SagaState, now: datetime, dispatched_version: i
     moments = [] if state.deadline_passed else [state.deadline_at]
     for step, execution in _open(plan, state):
         if execution.wake_at is not None:
-            moments.append(_looked_at(step, execution, execution.wake_at, now))
+            moments.append(_looked_at(state, step, execution, execution.wake_at, now))
         if is_in_doubt(execution, dispatched_version):
             moments.append(_resend_at(max(now, execution.sent_at), execution.clock_at, now))
     moments += [pending.until for _, pending in active_waits(plan, state) if pending.until is not None]
@@ -83,8 +94,13 @@ def next_wake(plan: Plan, state: SagaState, now: datetime, dispatched_version: i
     return min(moments, default=None)
 
 
-def _looked_at(step: Step, execution: Execution, due: datetime, now: datetime) -> datetime:
-    """When it is due; a sub-saga again and again."""
+def _looked_at(state: SagaState, step: Step, execution: Execution, due: datetime, now: datetime) -> datetime:
+    """When it is due; a sub-saga again and again, and what its service does not know on the saga's own minutes before,
+    so that many steps that wait for one deploy are asked with one look."""
+    if in_deploy_gap(execution):
+        after = max(now, execution.sent_at + GAP_ASK_AFTER)
+        minutes = (after - state.started_at) // GAP_ASK_AFTER + 1
+        return min(due, state.started_at + minutes * GAP_ASK_AFTER)
     if due > now or not awaits_child(step, execution):
         return due
     return due + ((now - due) // TIMEOUT + 1) * TIMEOUT
@@ -228,10 +244,15 @@ def _wait(step: Step, execution: Execution) -> Wait | None:
         case Waiting.DELIVERY:
             return Wait("delivery", step.path, f"{what}: {command} has reached no queue ({execution.why})")
         case Waiting.BACKOFF:
-            text = f"{what}: attempt {execution.attempt + 1} follows after {execution.why}"
+            text = f"{what}: {_meanwhile(execution)}attempt {execution.attempt + 1} follows after {execution.why}"
             return Wait("timer", step.path, text, execution.wake_at, code)
         case Waiting.NOTHING:
             return None
+
+
+def _meanwhile(execution: Execution) -> str:
+    long = execution.wake_at is not None and execution.wake_at - execution.sent_at > GAP_ASK_AFTER
+    return "asked again every minute, " if long and in_deploy_gap(execution) else ""
 
 
 def view(plan: Plan, state: SagaState) -> View:

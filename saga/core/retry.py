@@ -2,11 +2,13 @@
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from saga.core.bounds import ACTION_EXPIRES_AFTER, RETRY_AFTER_MAX, UNCOUNTED_FIRST, WHY_CHARACTERS_MAX
 from saga.core.definition import RetryPolicy, Step
 from saga.core.identity import idempotency_key, jitter
 from saga.core.messages import Kind
-from saga.core.state import Execution, StepState
+from saga.core.state import Execution, StepState, Waiting
 
 
 def policy_of(step: Step, kind: Kind) -> RetryPolicy:
@@ -58,6 +60,24 @@ def forgotten(step: Step, current: StepState, execution: Execution, now: datetim
 def key_forgotten(execution: Execution, remembers: timedelta, now: datetime) -> bool:
     """The participant may purge the key while another attempt under it still travels."""
     return now - execution.issued_at > remembers - ACTION_EXPIRES_AFTER
+
+
+def in_deploy_gap(execution: Execution) -> bool:
+    """Its service answered that it does not know the command. The attempt has ended, and until the next one it is sent
+    again now and then all the same: whatever is answered then counts as if it were still open."""
+    return execution.waiting is Waiting.BACKOFF and execution.unknown
+
+
+def reopened(execution: Execution, now: datetime) -> Execution:
+    """After a deploy gap that ends before the next attempt: it is an attempt after all, and the time until the next one
+    is given back."""
+    unused = timedelta(0) if execution.wake_at is None else execution.wake_at - now
+    return msgspec.structs.replace(
+        execution,
+        counted=execution.counted + 1,
+        clock_at=now,
+        within_at=None if execution.within_at is None else execution.within_at - unused,
+    )
 
 
 def reason_of(why: str, message: str) -> str:

@@ -62,6 +62,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     waiting: Waiting = Waiting.REPLY
     wake_at: datetime | None = None
     """Attempt due, or end of back-off."""
+    unknown: bool = False
+    """The back-off is for a command its service does not know, which counts as no attempt."""
     within_at: datetime | None = None
     clock_at: datetime
     """From when the current attempt's time counts: it was sent, or confirmed late; a pause moves it."""

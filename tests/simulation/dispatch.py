@@ -56,10 +56,11 @@ class Dispatch:
             self._world.broker.publish_command(one.message, heard)
 
     def ask_again(self, plan: Plan, state: SagaState, now: datetime) -> None:
-        """Sub-sagas that are waited for since long. Raises Crash."""
+        """Sub-sagas that are waited for since long, and what a service did not know. Raises Crash."""
         for command in core.asked_again(plan, state, now):
             self._world.boundary("before a publish")
-            self._world.marks["a child is asked again without a record"] += 1
+            what = "a child" if command.service == SERVICE else "an unknown command"
+            self._world.marks[f"{what} is asked again without a record"] += 1
             self._world.checkers.on_publish(plan, state, command)
             self._world.broker.publish_command(command, lambda _what: None)
 

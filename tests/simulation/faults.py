@@ -186,7 +186,7 @@ def _ages(random: Random) -> Faults:
         queue_missing=0.0,
         crash=0.0,
         participant_crash=_rate(random, 0.4),
-        old_service=0.0,
+        old_service=_rate(random, 0.3),
     )
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 RESTART_SECONDS = 3.0
 
 
+OLD_SECONDS_MAX = 6 * 3_600.0
+"""Of a release that does not know a command: it is asked every minute, and a world has a bound."""
 BUSY_ANSWER = Answer(Outcome.RETRY, code=BUSY)
 
 
@@ -52,7 +54,7 @@ class Participant:
         if world.chance(faults.service_away):
             self.away_until = world.random.random() * faults.heal_after_seconds
         if world.chance(faults.old_service):
-            self.old_until = world.random.random() * faults.heal_after_seconds
+            self.old_until = world.random.random() * min(faults.heal_after_seconds, OLD_SECONDS_MAX)
 
     def heal(self) -> None:
         """Consumers are back, on the current release."""

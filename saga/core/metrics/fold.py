@@ -17,7 +17,7 @@ from saga.core.metrics import catalogue as m
 from saga.core.metrics.shape import OTHER
 from saga.core.metrics.tally import Labels, Tallies
 from saga.core.plan import Plan
-from saga.core.state import Execution, SagaState
+from saga.core.state import Execution, SagaState, Waiting
 from saga.cost import Cost
 
 BECAUSE: Final = frozenset({"failed", EXHAUSTED, REJECTED, EXPIRED, DEADLINE, LIMIT, "cancelled", "operator", "parent"})
@@ -105,7 +105,9 @@ def _times(tallies: Tallies, labels: Labels, execution: Execution | None, event:
         return
     worked = event.handler_ms / 1_000
     tallies.observe(m.HANDLER, labels, worked)
-    if execution is not None and execution.attempt == event.attempt:
+    # One that was sent again in a deploy gap has its time of sending from before it.
+    current = execution is not None and execution.attempt == event.attempt and execution.waiting is not Waiting.BACKOFF
+    if execution is not None and current:
         tallies.observe(m.QUEUE_WAIT, labels, _seconds(execution.sent_at, event.at) - worked)
 
 

@@ -50,6 +50,7 @@ WANTED = (
     "broker wiped",
     "busy",
     "unknown command",
+    "an unknown command is asked again without a record",
     *(
         f"operator: {verdict} in {phase}"
         for verdict, phase in (

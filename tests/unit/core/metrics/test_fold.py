@@ -203,3 +203,15 @@ def test_items_and_turns_are_one_step(path: str) -> None:
     assert labels[1] in {"seats/add", "draft/add"}
     assert (labels[3], number) == ("other", 1)
     assert SECRET not in str(found.read())
+
+
+def test_the_wait_of_a_deploy_gap_is_no_wait_in_a_queue() -> None:
+    """The answer is to an attempt that was sent long before, and again since then: only the whole time is known."""
+    case = Case(plan(step("reserve")))
+    command = case.sent()
+    case.answer(command, Outcome.REFUSED, code="unknown-command")
+    case.pass_time(3_600)
+    case.answer(command, Outcome.OK, handler_time=timedelta(seconds=1))
+    found = of(case)
+    assert counted(found, m.HANDLER) == {RESERVE: 1}
+    assert counted(found, m.QUEUE_WAIT) == {}
