@@ -17,14 +17,24 @@ from aiormq import spec
 from saga.adapters.system import SystemIds
 from saga.client import Client, Refused
 from saga.client.reading import Approvals
-from saga.core.definition import Approval, Await, Step
+from saga.core.definition import Approval, Await, Step, StepKind
 from saga.core.expression import Object, Ref, ScalarType
 from saga.core.pending import ApprovalDetail
 from saga.engine.settings import EngineSettings, Trust
 from saga.ports import Subscription
 from saga.wire import result_from_wire
 from tests.builders import INPUT_ID, plan, step, template
-from tests.integration.orders_place import BROKER_USER, ROOT, SERVICES, SOON, SOON_SECONDS, Place, order, trusted
+from tests.integration.orders_place import (
+    BROKER_USER,
+    POLL_SECONDS,
+    ROOT,
+    SERVICES,
+    SOON,
+    SOON_SECONDS,
+    Place,
+    order,
+    trusted,
+)
 
 IDS = SystemIds()
 EDITORS: dict[str, frozenset[str]] = dict.fromkeys(("ada", "bo", "cy"), frozenset({"editor"}))
@@ -59,6 +69,13 @@ def review(**changes: Any) -> Approval:
 
 
 LETTER = plan(review(), sent("charge"), name="letter", key=INPUT_ID)
+PROMISED = plan(
+    step("go", StepKind.PIVOT, command=template("reserve-service", "Go", senders=BROKER_USER), undo=None),
+    review(guards=None, editable=()),
+    name="promised",
+    key=INPUT_ID,
+)
+"""Decided on when there is no way back: a rejection parks, and may be asked again."""
 HASTY = plan(review(expires=timedelta(seconds=1)), sent("charge"), name="hasty", key=INPUT_ID)
 
 
@@ -115,7 +132,7 @@ async def place(database: str, vhost: str) -> AsyncIterator[Place]:
     """A migrated store, a declared broker, the definitions, and an orchestrator that knows people."""
     place = Place(database, vhost)
     await place.prepare()
-    await place.publish(PAID, LETTER, HASTY)
+    await place.publish(PAID, LETTER, PROMISED, HASTY)
     async with place.orchestrating(SETTINGS):
         yield place
 
@@ -134,9 +151,17 @@ async def bare(place: Place) -> AsyncIterator[Bare]:
 async def asked_for(place: Place, caller: Client, name: str, number: int = 1) -> tuple[Any, ApprovalDetail]:
     """A letter by ada that waits for its review."""
     started = await caller.start(name, order(number), actor="ada", within=SOON)
-    async with place.store() as store:
-        (asked,) = [each for each in await Approvals(store).waiting() if each.saga == started.saga]
-    return started, asked
+    return started, await open_request(place, started.saga)
+
+
+async def open_request(place: Place, saga: str) -> ApprovalDetail:
+    """Of this saga, as soon as there is one."""
+    async with place.store() as store, asyncio.timeout(SOON_SECONDS):
+        while True:
+            found = [each for each in await Approvals(store).waiting() if each.saga == saga]
+            if found:
+                return found[0]
+            await asyncio.sleep(POLL_SECONDS)
 
 
 # -------------------------------------------------------------------------------------------------------------- signals
@@ -235,6 +260,34 @@ async def test_clicks_that_race_the_expiry(place: Place, bare: Bare) -> None:
     assert len(seen) == len(set(seen)) == len(in_time)
     refused = [each for said in answers.values() for each in said if each["type"] != "saga.accepted.v1"]
     assert {each["code"] for each in refused} <= {"approval-expired", "already-decided", "ended"}
+
+
+async def test_a_click_on_an_older_request(place: Place, bare: Bare) -> None:
+    """Rejected, and asked again by an operator about the same bytes: who still looks at the first request is told so,
+    whatever they click; the first decision, delivered again, is known; the second request is open as it was."""
+    async with place.calling() as caller, place.serving(*SERVICES):
+        started, first = await asked_for(place, caller, "promised")
+        assert first.number == 1
+        await bare.decide(first, "reject", "bo", message_id="click-1", number=1)
+        [row] = await place.rows(ids=(started.saga,))
+        assert (row.status, row.wait_kind) == ("parked", "parked")
+        retried = await saga(place, "resolve", started.saga, "review", "retry", "--reason", "they talked")
+        assert retried.returncode == 0, retried.stderr
+        second = await open_request(place, started.saga)
+        assert (second.number, second.digest) == (2, first.digest)
+        for who, choice in (("cy", "approve"), ("bo", "approve"), ("cy", "reject")):
+            stale = await bare.decide(first, choice, who, number=1)
+            assert stale["type"] == "saga.refused.v1"
+            assert stale["code"] == "changed"
+            assert stale["reason"] == "request 1 is not the one to decide on: it is request 2; look again"
+        again = await bare.decide(first, "reject", "bo", message_id="click-1", number=1)
+        assert (again["type"], again["existing"]) == ("saga.accepted.v1", True)
+        early = await bare.decide(first, "approve", "cy", number=3)
+        assert early["code"] == "changed"
+        assert [row.status for row in await place.rows(ids=(started.saga,))] == ["running"]
+        assert (await bare.decide(second, "approve", "bo", number=2))["type"] == "saga.accepted.v1"
+        assert (await caller.result(started, within=SOON)).status == "completed"
+    assert await place.parked() == []
 
 
 async def test_the_requester_must_be_known(place: Place) -> None:
