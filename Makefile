@@ -77,7 +77,7 @@ docs: $(STAMP) ## write again what follows from the code: references, error page
 
 .PHONY: test
 test: servers lint ## all of it: install what is missing, check, and run every test
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-docker
 test-docker: $(STAMP) ## the compose file of infra/ with orders through it; needs a Docker engine
