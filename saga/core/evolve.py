@@ -62,7 +62,7 @@ def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:
     here = (state.version, state.index)
     state = replace(state, index=state.index + 1, events_count=state.events_count + 1)
     if isinstance(event, e.Costly) and event.cost is not None:
-        state = _costlier(state, event.cost)
+        state = _costlier(state, event, event.cost)
     if isinstance(event, executions.Sending):
         return executions.sent(state, event, here)
     if isinstance(event, executions.Answering):
@@ -76,7 +76,9 @@ def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:
     return _other(state, event, here)
 
 
-def _costlier(state: SagaState, cost: Cost) -> SagaState:
+def _costlier(state: SagaState, event: e.Costly, cost: Cost) -> SagaState:
+    if isinstance(event, executions.Definite):
+        state = executions.told_cost(state, event)
     if not cost:
         return replace(state, costs_unreadable=state.costs_unreadable + 1)
     return replace(state, cost=added((state.cost, cost)))

@@ -1,5 +1,6 @@
 """What events say of one step's executions: sent, answered, parked. Part of `saga.core.evolve`."""
 
+from collections.abc import Callable
 from typing import assert_never
 
 import msgspec
@@ -158,9 +159,37 @@ def _settle(execution: Execution, outcome: Outcome, here: Order) -> Execution:
 
 def _mark_odd(step: StepState, event: e.LateReply | e.ContradictoryReply) -> StepState:
     def mark(execution: Execution) -> Execution:
-        if (execution.kind, execution.number) != (event.kind, event.execution):
-            return execution
         return replace(execution, odd=execution.odd | {event.outcome})
+
+    return _with_marked(step, (event.kind, event.execution), mark)
+
+
+Definite = (
+    e.StepSucceeded | e.StepFailed | e.CompensationSucceeded | e.CompensationFailed | e.LateReply | e.ContradictoryReply
+)
+
+
+def told_cost(state: SagaState, event: Definite) -> SagaState:
+    """A definite answer told what its execution cost."""
+    match event:
+        case e.LateReply() | e.ContradictoryReply():
+            kind = event.kind
+        case e.CompensationSucceeded() | e.CompensationFailed():
+            kind = Kind.COMPENSATION
+        case e.StepSucceeded() | e.StepFailed():
+            kind = Kind.ACTION
+        case _:
+            assert_never(event)
+    step = state.steps[event.path]
+    marked = _with_marked(step, (kind, event.execution), lambda execution: replace(execution, cost_told=True))
+    return _with_step(state, event.path, marked)
+
+
+def _with_marked(step: StepState, which: tuple[Kind, int], change: Callable[[Execution], Execution]) -> StepState:
+    """The step with one of its executions changed, the current one or one before."""
+
+    def mark(execution: Execution) -> Execution:
+        return change(execution) if (execution.kind, execution.number) == which else execution
 
     undo = None if step.undo is None else mark(step.undo)
     return replace(step, action=mark(step.action), undo=undo, past=tuple(mark(past) for past in step.past))

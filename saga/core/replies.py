@@ -60,7 +60,11 @@ def screen(
 
 
 def on_reply(plan: Plan, state: SagaState, given: Reply) -> tuple[e.AnyEvent, ...]:
-    """The events an answer leads to; () when it says what is known already. What it cost stands in the first."""
+    """The events an answer leads to; () when it says what is known already. What it cost stands in the first.
+
+    A participant settles an execution once, so of its definite answers one cost counts, however many are recorded:
+    one that was late may count after all, and one that a person overruled may come again.
+    """
     events, cost = _decided(plan, state, given), given.message.cost
     return events if cost is None else _with_cost(state, given.message, events, cost)
 
@@ -69,8 +73,8 @@ def _with_cost(
     state: SagaState, reply: ReplyMessage, events: tuple[e.AnyEvent, ...], cost: Cost
 ) -> tuple[e.AnyEvent, ...]:
     execution = _find(state, reply)
-    if execution is not None and reply.outcome in execution.odd:
-        return events  # it was late, and counts after all: its cost has counted
+    if execution is not None and execution.cost_told and reply.outcome in (Outcome.OK, Outcome.FAILED):
+        return events
     match events:
         case (e.Costly() as told, *more):
             return (msgspec.structs.replace(told, cost=cost), *more)

@@ -81,6 +81,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     effect: ReplyEffect = ReplyEffect.NONE
     odd: frozenset[Outcome] = frozenset()
     """Late or contradictory answers that were recorded already."""
+    cost_told: bool = False
+    """A definite answer told its cost: copies of it may be recorded as other facts, and cost nothing."""
 
 
 class StepState(msgspec.Struct, frozen=True, kw_only=True):

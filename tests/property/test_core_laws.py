@@ -200,19 +200,19 @@ def test_terminal_phases_absorb(of: Plan, script: list[tuple[Any, ...]], more: l
 @given(PLANS, SCRIPTS)
 @RELAXED
 def test_an_answer_that_is_recorded_costs_once(of: Plan, script: list[tuple[Any, ...]]) -> None:
-    """What a history cost is what the answers told that led to a commit, each once; the state has its sum.
-
-    One that was late and counts after all leads to two.
-    """
+    """What a history cost is what the answers told that led to a commit, and of the definite ones to one execution the
+    first that told any; the state has its sum."""
     case = played(of, script)
     answers = [given.message for given in case.inputs() if isinstance(given, i.Reply)]
     definite = {Outcome.OK, Outcome.FAILED}
-    told: dict[object, Cost | None] = {}
-    for answer in answers:
-        told.setdefault((answer.key, answer.outcome if answer.outcome in definite else answer.attempt), answer.cost)
+    told: dict[object, Cost] = {}
+    for number, answer in enumerate(answers):
+        if answer.cost is not None:
+            told.setdefault(answer.key if answer.outcome in definite else number, answer.cost)
     recorded = [event.cost for commit in case.commits for event in commit if isinstance(event, e.Costly)]
-    assert [cost for cost in recorded if cost is not None] == [cost for cost in told.values() if cost is not None]
-    assert case.state.cost == added(cost for cost in told.values() if cost)
+    assert [cost for cost in recorded if cost is not None] == list(told.values())
+    assert case.state.cost == added(told.values())
+    assert case.state.costs_unreadable == list(told.values()).count({})
 
 
 @given(PLANS, SCRIPTS)

@@ -124,3 +124,30 @@ def test_an_answer_that_was_late_and_then_counts_costs_once() -> None:
     assert names(event for commit in case.commits for event in commit)[-2:] == ["StepSucceeded a", "CommandRepeated a"]
     assert recorded(case) == [("LateReply", CENT)]
     assert case.state.cost == CENT
+
+
+def test_copies_of_an_answer_that_was_overruled_cost_nothing() -> None:
+    """A failed undo is declared done by a person; the same answer again is a contradiction, and is not paid twice."""
+    case = Case(plan(step("a"), step("b")))
+    case.ok("a")
+    case.failed("b")
+    undo = case.sent("a")
+    case.answer(undo, Outcome.FAILED, code="WindowClosed", cost=CENT)
+    case.when(
+        i.Resolve(now=case.now, path="a", verdict=i.Verdict.APPLIED, actor="olga", reason="r", evidence="by hand")
+    )
+    case.answer(undo, Outcome.FAILED, code="WindowClosed", cost=CENT)
+    assert names(event for commit in case.commits for event in commit)[-1] == "ContradictoryReply a"
+    assert recorded(case) == [("CompensationFailed", CENT)]
+
+
+def test_copies_of_an_undo_that_found_nothing_cost_nothing() -> None:
+    """It is recorded as a failure of the undo, so its copies contradict what is recorded."""
+    case = Case(plan(step("a"), step("b")))
+    case.ok("a")
+    case.failed("b")
+    undo = case.sent("a")
+    for _ in range(2):
+        case.answer(undo, Outcome.OK, effect=ReplyEffect.NONE, cost=CENT)
+    assert recorded(case) == [("CompensationFailed", CENT)]
+    assert case.state.cost == CENT
