@@ -1,14 +1,19 @@
 """`saga trace`: a saga's trace, made from its history whenever it is wanted."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 
+from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 
 FORMATS = ("otlp-json", "otlp", "jaeger")
+PLACE = "{trace}"
+"""Where the id stands in `trace_url`."""
+ADDRESS = re.compile(r"[\w.-]+:\d{1,5}")
 
 
 @click.group()
@@ -27,17 +32,35 @@ def export(ctx: click.Context, saga: str, target: str, form: str | None) -> None
     The form `jaeger` is what Jaeger's search page takes as an upload. A backend gets the ids it got before.
     """
     settings = settings_of(ctx)
-    remote = target.startswith(("http://", "https://"))
+    remote = _is_backend(target)
     if remote and form is not None:
         raise click.UsageError("--format is for files; a backend is sent OTLP. Fix: leave one of them out")
     asyncio.run(_export(settings, saga, target, None if remote else form or FORMATS[0]))
 
 
+def _is_backend(target: str) -> bool:
+    """Whether it is no file. Raises UsageError for what looks like a backend and is none that we can speak to."""
+    from saga.settings import masked
+
+    if target.startswith(("http://", "https://")):
+        return True
+    if not target:
+        raise click.UsageError("--to is empty. Fix: a file, or http://host:port of an OTLP backend")
+    if "://" in target or ADDRESS.fullmatch(target):
+        raise click.UsageError(
+            f"--to {masked(target)} is no file, and spans go over HTTP. "
+            "Fix: http://host:port, usually port 4318; for a file of that name put ./ before it"
+        )
+    return False
+
+
 async def _export(settings: Any, saga: str, target: str, form: str | None) -> None:
+    from saga.settings import masked
+
     spans = await _spans(settings, saga)
     if form is None:
         await _send(settings, spans, target)
-        click.echo(f"{len(spans)} spans sent to {target}", err=True)
+        click.echo(f"{len(spans)} spans sent to {masked(target)}", err=True)
         return
     data = _encoded(spans, form)
     if target == "-":
@@ -49,7 +72,6 @@ async def _export(settings: Any, saga: str, target: str, form: str | None) -> No
 
 async def _spans(settings: Any, saga: str) -> Any:
     from saga.cli.reference import saga_id
-    from saga.engine.operate import NoSuchSaga
     from saga.engine.retrace import whole_trace
     from saga.stores import CLOCK, open_store
 
@@ -59,8 +81,14 @@ async def _spans(settings: Any, saga: str) -> Any:
     finally:
         await store.close()
     if spans is None:
-        raise NoSuchSaga(f"there is no saga {saga} in this store. Fix: saga list")
+        raise _unknown(saga)
     return spans
+
+
+def _unknown(saga: str) -> Exception:
+    from saga.engine.operate import NoSuchSaga
+
+    return NoSuchSaga(f"there is no saga {saga} in this store. Fix: saga list --all")
 
 
 def _encoded(spans: Any, form: str) -> bytes:
@@ -73,13 +101,20 @@ def _encoded(spans: Any, form: str) -> bytes:
 
 
 async def _send(settings: Any, spans: Any, url: str) -> None:
-    from saga.bootstrap import trace_backend
+    from saga.adapters.telemetry.backend import OtlpBackend
+    from saga.bootstrap import CLOCK, headers_of, wrong_backend
+    from saga.settings import masked
 
-    backend = trace_backend(settings, url)
+    try:
+        backend = OtlpBackend(url, headers_of(settings), CLOCK.monotonic)
+    except ValueError as error:
+        raise wrong_backend(url, error) from None
     try:
         await backend.export(spans)
     finally:
         await backend.close()
+    if backend.rejected:
+        raise CommandFailed("SAGA-4016", f"{masked(url)} did not take {backend.rejected} of {len(spans)} spans")
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -102,5 +137,26 @@ def url(ctx: click.Context, saga: str) -> None:
             "trace_url is not set, so nobody knows where traces are shown. "
             'Fix: trace_url = "http://jaeger:16686/trace/{trace}" in saga.toml, or SAGA_TRACE_URL'
         )
-    spans = asyncio.run(_spans(settings, saga))
-    click.echo(settings.trace_url.replace("{trace}", spans[0].trace))
+    if PLACE not in settings.trace_url:
+        raise SettingsError(
+            f"trace_url has no {PLACE} in it, so every saga would have the same link. "
+            'Fix: trace_url = "http://jaeger:16686/trace/{trace}" in saga.toml, or SAGA_TRACE_URL'
+        )
+    click.echo(settings.trace_url.replace(PLACE, asyncio.run(_trace(settings, saga))))
+
+
+async def _trace(settings: Any, saga: str) -> str:
+    """That of the root, whichever of its sagas is named."""
+    from saga.cli.reference import saga_id
+    from saga.core.identity import trace_id
+    from saga.ports import SagaFilter
+    from saga.stores import open_store
+
+    store = await open_store(settings.store)
+    try:
+        found = await store.sagas(SagaFilter(ids=(await saga_id(store, saga),)))
+    finally:
+        await store.close()
+    if not found:
+        raise _unknown(saga)
+    return trace_id(found[0].root)

@@ -100,6 +100,12 @@ class StoreAway(Unavailable):
     code = "SAGA-4002"
 
 
+class BackendAway(Unavailable):
+    """The backend of traces or metrics does not take them now."""
+
+    code = "SAGA-4015"
+
+
 class Unstorable(SagaError):
     """The store will never take a row of what it was given; nothing of it was written."""
 

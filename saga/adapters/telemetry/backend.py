@@ -9,7 +9,7 @@ from typing import Final
 
 from saga.adapters.telemetry.connection import TIMEOUT_SECONDS, HttpConnection
 from saga.adapters.telemetry.otlp import request
-from saga.core.errors import Unavailable
+from saga.core.errors import BackendAway
 from saga.core.spans import Span
 
 SPANS_MAX: Final = 2_000
@@ -17,13 +17,23 @@ SPANS_MAX: Final = 2_000
 EMPTY_ANSWER_BYTES_MAX: Final = 2
 """A longer answer to a request that was taken says what of it was not."""
 
+_HEADERS: Final = "otlp_headers (SAGA_OTLP_HEADERS) carries what the backend asks for"
+FIXES: Final[dict[int, str]] = {
+    HTTPStatus.UNAUTHORIZED: _HEADERS,
+    HTTPStatus.FORBIDDEN: _HEADERS,
+    HTTPStatus.NOT_FOUND: "the address of an OTLP receiver over HTTP; collectors and Jaeger listen on port 4318",
+    HTTPStatus.TOO_MANY_REQUESTS: "try again in a minute",
+    HTTPStatus.SERVICE_UNAVAILABLE: "try again in a minute",
+}
+"""What an answer asks of people."""
+
 log = logging.getLogger("saga.telemetry")
 
 
 class OtlpBackend:
     """Sends spans to `http(s)://host:port[/path]`. Keeps nothing: what could not be sent is the caller's to send again.
 
-    A backend that is away, slow, full, or does not let us in is Unavailable: it may take the same spans later, and is
+    A backend that is away, slow, full, or does not let us in is BackendAway: it may take the same spans later, and is
     left alone for as long as its Retry-After says. Spans it calls malformed are dropped with an error in the log, or
     they would be sent for ever.
     """
@@ -44,7 +54,7 @@ class OtlpBackend:
         """Spans the backend called malformed."""
 
     async def export(self, spans: Sequence[Span]) -> None:
-        """Send all of them, in requests of bounded size. Raises Unavailable: some may have arrived."""
+        """Send all of them, in requests of bounded size. Raises BackendAway: some may have arrived."""
         for at in range(0, len(spans), SPANS_MAX):
             await self._send(spans[at : at + SPANS_MAX])
 
@@ -65,7 +75,7 @@ class OtlpBackend:
                 status, answer = await posted
         except TimeoutError:
             self._connection.cut()  # or the thread would wait on for a backend that sends a byte now and then
-            raise Unavailable(f"the tracing backend {self._connection.name} does not answer") from None
+            raise BackendAway(f"the telemetry backend {self._connection.name} does not answer") from None
         if 200 <= status < 300:
             if len(answer) > EMPTY_ANSWER_BYTES_MAX:
                 log.warning("the backend did not take all spans", extra={"spans": len(spans), "status": status})
@@ -79,4 +89,5 @@ class OtlpBackend:
             self.rejected += len(spans)
             log.error("the backend calls spans malformed; they are dropped", extra={"spans": len(spans)})
             return
-        raise Unavailable(f"the tracing backend {self._connection.name} answers {status}")
+        fix = FIXES.get(status, "")
+        raise BackendAway(f"the telemetry backend {self._connection.name} answers {status}{fix and f'. Fix: {fix}'}")

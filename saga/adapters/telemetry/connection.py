@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from saga.core.errors import Unavailable
+from saga.core.errors import BackendAway
 
 TRACES_PATH: Final = "/v1/traces"
 TIMEOUT_SECONDS: Final = 10.0
@@ -53,16 +53,16 @@ class HttpConnection:
         return f"{self._place[0]}:{self._place[1]}"
 
     def post(self, body: bytes) -> tuple[int, bytes]:
-        """Status and answer. Raises Unavailable, also for as long as the last answer asked us to wait."""
+        """Status and answer. Raises BackendAway, also for as long as the last answer asked us to wait."""
         if self._monotonic() < self._not_before:
-            raise Unavailable(f"the telemetry backend {self.name} asks us to wait")
+            raise BackendAway(f"the telemetry backend {self.name} asks us to wait. Fix: try again in a minute")
         reused = self._connection is not None
         try:
             return self._exchange(body)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if not reused or isinstance(error, TimeoutError):
-                raise Unavailable(f"the telemetry backend {self.name}: {type(error).__name__}: {error}") from error
+                raise BackendAway(f"the telemetry backend {self.name}: {type(error).__name__}: {error}") from error
         return self.post(body)  # it had closed a connection that was idle
 
     def cut(self) -> None:

@@ -215,6 +215,19 @@ _SERVERS: Final = (
         "--database postgres://… or sqlite:///path (SAGA_DATABASE)",
         Exit.USAGE,
     ),
+    Code(
+        "SAGA-4015",
+        "the telemetry backend does not take it now",
+        "Nothing that speaks OTLP over HTTP answers there, or it does not let us in, or has no room. Sagas go on.",
+        "start it, or correct the address: http://host:4318",
+        Exit.UNREACHABLE,
+    ),
+    Code(
+        "SAGA-4016",
+        "the telemetry backend took only a part",
+        "It calls some of it malformed, or a single span too large; the rest was taken.",
+        "see what the backend logged; saga trace export SAGA --to FILE writes the same spans to a file",
+    ),
 )
 
 _TRIALS: Final = (

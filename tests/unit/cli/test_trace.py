@@ -53,6 +53,10 @@ def test_what_cannot_be_done(saga: Type, started: str) -> None:
     for arguments, code in (
         (("trace", "export", unknown), 3),
         (("trace", "url", unknown), 2),
+        (("trace", "export", started, "--to", ""), 2),
+        (("trace", "export", started, "--to", "collector:4318"), 2),
+        (("trace", "export", started, "--to", "grpc://collector:4317"), 2),
+        (("trace", "export", started, "--to", "http://collector:port"), 2),
         (("trace", "export", started, "--to", "no/such/folder/file"), 2),
         (("trace", "export", started, "--to", "http://127.0.0.1:1", "--format", "otlp"), 2),
         (("trace", "export", started, "--to", "http://127.0.0.1:1"), 6),
@@ -61,6 +65,41 @@ def test_what_cannot_be_done(saga: Type, started: str) -> None:
         assert ended.code == code, (arguments, ended)
         assert "fix" in ended.err.lower()
         assert ended.out == ""
+
+
+def test_a_backend_that_does_not_take_it(saga: Type, started: str) -> None:
+    """It is said for what it is, with what may help; a password of the address is not repeated."""
+    with Backend() as backend:
+        place = backend.url.replace("//", "//me:hunter2@")
+        for status, number, code, words in (
+            (401, "SAGA-4015", 6, "SAGA_OTLP_HEADERS"),
+            (404, "SAGA-4015", 6, "port 4318"),
+            (503, "SAGA-4015", 6, "try again in a minute"),
+            (500, "SAGA-4015", 6, "answers 500"),
+            (400, "SAGA-4016", 1, "did not take 1 of 1 spans"),
+        ):
+            backend.status = status
+            ended = saga("trace", "export", started, "--to", place)
+            assert (ended.code, number in ended.err, words in ended.err) == (code, True, True), ended
+            assert "hunter2" not in ended.err
+            assert "spans sent" not in ended.err
+        backend.status = 200
+        sent = saga("trace", "export", started, "--to", place)
+        assert sent.err == f"1 spans sent to {place.replace('hunter2', '***')}\n"
+    away = saga("trace", "export", started, "--to", "http://127.0.0.1:1")
+    assert "SAGA-4015 the telemetry backend 127.0.0.1:1" in away.err
+    assert "RabbitMQ" not in away.err
+
+
+def test_a_template_without_a_place_is_no_template(saga: Type, started: str, tmp_path: Path) -> None:
+    """Every saga would have the same link; and whoever has none by that name hears that."""
+    (tmp_path / "saga.toml").write_text('trace_url = "http://jaeger:16686/trace"\n')
+    ended = saga("trace", "url", started)
+    assert (ended.code, "has no {trace} in it" in ended.err, ended.out) == (2, True, "")
+    (tmp_path / "saga.toml").write_text('trace_url = "http://jaeger:16686/trace/{trace}"\n')
+    for unknown in ("01930000-0000-7000-8000-00000000dead", "order/nope", "nonsense"):
+        ended = saga("trace", "url", unknown)
+        assert (ended.code, "SAGA-3001" in ended.err, ended.out) == (3, True, "")
 
 
 def test_texts_only_if_asked_for(saga: Type, started: str, tmp_path: Path) -> None:
