@@ -4,6 +4,7 @@ The service has the name of the only user of the brokers of a run: no other user
 """
 
 from datetime import timedelta
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -35,7 +36,7 @@ class Release(Command[Done], frozen=True):
 
 @command(service="guest", effect=Effect.INBOX)
 class Pay(Command[Done, Declined], frozen=True):
-    """Take the money."""
+    """Take the money; the bank has its price."""
 
     trip: str
     mood: str
@@ -57,6 +58,7 @@ async def hold(cmd: Hold, ctx: Context) -> Done:
 
 async def pay(cmd: Pay, ctx: Context) -> Done | Declined:
     """As the mood is."""
+    ctx.add_cost(Decimal("0.30"), "EUR")
     if cmd.mood == "poor":
         return Declined()
     return Done()
