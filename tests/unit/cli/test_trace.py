@@ -1,12 +1,17 @@
 """`saga trace`: the trace of a saga out of its history, as a file, to a backend, or as a link."""
 
+import asyncio
 from pathlib import Path
 
 import msgspec
 
+from saga.adapters.sqlite import open_store
+from saga.ports import Batch
+from tests.conformance.store.places import new_saga
 from tests.otlp import Backend, read
 from tests.spans import nested, tree
 from tests.unit.cli.conftest import Type
+from tests.unit.engine.rig import TWO_STEPS, ManualClock
 
 
 def test_the_same_bytes_each_time(saga: Type, started: str, tmp_path: Path) -> None:
@@ -100,6 +105,20 @@ def test_a_template_without_a_place_is_no_template(saga: Type, started: str, tmp
     for unknown in ("01930000-0000-7000-8000-00000000dead", "order/nope", "nonsense"):
         ended = saga("trace", "url", unknown)
         assert (ended.code, "SAGA-3001" in ended.err, ended.out) == (3, True, "")
+
+
+def test_a_sub_saga_is_seen_with_its_root(saga: Type, started: str, store: str, tmp_path: Path) -> None:
+    """One trace for all of a family, whichever of it is named."""
+
+    async def below() -> str:
+        opened = await open_store(store.removeprefix("sqlite:///"), clock=ManualClock())
+        child = new_saga(root=started, parent=started, definition=TWO_STEPS.hash)
+        await opened.commit(Batch(starts=[child]))
+        await opened.close()
+        return child.saga
+
+    (tmp_path / "saga.toml").write_text('trace_url = "http://jaeger:16686/trace/{trace}"\n')
+    assert saga("trace", "url", asyncio.run(below())).out == saga("trace", "url", started).out
 
 
 def test_texts_only_if_asked_for(saga: Type, started: str, tmp_path: Path) -> None:
