@@ -26,7 +26,7 @@ RATCHET_CLASS_LINES: dict[str, int] = {
     "tests/simulation/checkers/shadow.py::Shadow": 157,
     "tests/simulation/deciding.py::Deciding": 178,
     "tests/simulation/orchestrator.py::Orchestrator": 213,
-    "tests/simulation/participant.py::Participant": 281,
+    "tests/simulation/participant.py::Participant": 266,
     "tests/simulation/structures.py::StructureAuthor": 188,
     "tests/simulation/workload.py::Author": 155,
 }

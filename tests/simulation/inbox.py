@@ -7,6 +7,7 @@ import msgspec
 
 from saga.core.definition import CommandTemplate
 from saga.core.messages import CommandMessage, Outcome, ReplyEffect
+from saga.cost import Cost
 from saga.participant import rules
 from saga.participant.rules import InboxRow, RowStatus
 
@@ -23,6 +24,7 @@ class Answer(msgspec.Struct, frozen=True):
     effect: ReplyEffect = ReplyEffect.NONE
     code: str = ""
     body: bytes = b"{}"
+    cost: Cost | None = None
 
     @property
     def settles(self) -> bool:
@@ -104,7 +106,9 @@ class Inbox:
             self._rows.pop(job.command.key, None)
             return
         status = RowStatus.OK if answer.outcome is Outcome.OK else RowStatus.FAILED
-        self.settle(job, job.command.key, status, effect=answer.effect, body=answer.body, code=answer.code)
+        self.settle(
+            job, job.command.key, status, effect=answer.effect, body=answer.body, code=answer.code, cost=answer.cost
+        )
         if job.unsettled is None:
             return
         if answer.outcome is Outcome.OK:
@@ -121,10 +125,13 @@ class Inbox:
         effect: ReplyEffect = ReplyEffect.APPLIED,
         body: bytes = b"",
         code: str = "",
+        cost: Cost | None = None,
     ) -> None:
         """The last row of a key, whoever asked."""
         if "no-inbox" in self._world.broken and status is RowStatus.OK:
             return
+        if cost is None:
+            self._world.ledger.free.add(key)
         before, command = self.row(key), job.command
         own = key == command.key
         row = InboxRow(
@@ -136,6 +143,7 @@ class Inbox:
             reply=body,
             code=code,
             effect=effect,
+            cost=None if "cost-not-stored" in self._world.broken else cost,
         )
         self._rows[key] = (row, self._forget_at(job))
 

@@ -1,14 +1,19 @@
 """What really happened in the outside world: the participants' own books, from which every effect is counted."""
 
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from saga.core.messages import CommandMessage
+from saga.cost import Cost
 from tests.simulation.violation import Violation
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+
+INVOICE: Final = "invoice"
 
 
 class Entry(msgspec.Struct):
@@ -34,6 +39,10 @@ class Ledger:
         self.lines: list[tuple[float, str, str, str]] = []
         """(time, what, path, key), for people."""
         self.undo_keys: set[str] = set()
+        self.invoices: dict[int, str] = {}
+        """By number, the key of the command whose handler ran. Each run is paid for, whatever came of it."""
+        self.free: set[str] = set()
+        """Keys that were settled without running their handler."""
 
     def applied(self, key: str) -> bool:
         """Whether the effect of this key was ever applied: what a probe or a provider sees."""
@@ -71,6 +80,12 @@ class Ledger:
         if entry is not None and entry.net == 1:
             entry.undone += 1
             self._line("undo by hand", entry.path, key)
+
+    def invoice(self, key: str) -> Cost:
+        """One more run of a handler, as its answer tells it: the amount is the number of the invoice."""
+        number = len(self.invoices) + 1
+        self.invoices[number] = key
+        return {INVOICE: Decimal(number)}
 
     def _line(self, what: str, path: str, key: str) -> None:
         self.lines.append((self._world.now, what, path, key))

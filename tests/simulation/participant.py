@@ -7,6 +7,8 @@ two. Effects go to the ledger, never to the engine.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from saga.contract import Effect
 from saga.core.definition import CommandTemplate
 from saga.core.messages import (
@@ -170,7 +172,7 @@ class Participant:
                 done = row.status is RowStatus.OK
                 effect = ReplyEffect.NONE if done and row.effect is ReplyEffect.NONE else ReplyEffect.REPLAYED
                 outcome = Outcome.OK if done else Outcome.FAILED
-                self._reply(command, Answer(outcome, effect, row.code, row.reply))
+                self._reply(command, Answer(outcome, effect, row.code, row.reply, row.cost))
             case rules.Refuse(code, _):
                 self._world.marks[f"refused {code}"] += 1
                 self._reply(command, Answer(Outcome.REFUSED, code=code))
@@ -207,14 +209,14 @@ class Participant:
 
     def _finish_reading(self, job: Job) -> None:
         self.running.discard(job.command.key)
-        self._answer_or_die(job, self._decision(job))
+        self._answer_or_die(job, _decision(self._world, job))
 
     def _finish_in_transaction(self, job: Job) -> None:
         """Effect and row in one transaction."""
         self.running.discard(job.command.key)
         if self._dies(job.command, "before its transaction"):
             return
-        answer = self._decision(job)
+        answer = _decision(self._world, job)
         if answer.settles:
             if answer.outcome is Outcome.OK:
                 self._effect(job)
@@ -225,14 +227,14 @@ class Participant:
         """`in_progress` is committed; now the provider is called."""
         if self._dies(job.command, "before the effect"):
             return
-        answer = self._decision(job)
+        answer = _decision(self._world, job)
         if answer.outcome is Outcome.OK:
             self._effect(job)
             if self._dies(job.command, "after the effect, in progress"):
                 return
             if self._world.chance(self._world.faults.transient):
                 self._world.marks["applied, then the connection dropped"] += 1
-                answer = Answer(Outcome.RETRY, code="unavailable")
+                answer = Answer(Outcome.RETRY, code="unavailable", cost=answer.cost)
         self.running.discard(job.command.key)
         if answer.settles:
             self.inbox.remember(job, answer)
@@ -241,22 +243,6 @@ class Participant:
             if job.unsettled is not None:
                 self.inbox.give_up(job.unsettled)
         self._answer_or_die(job, answer)
-
-    def _decision(self, job: Job) -> Answer:
-        """What the business says this time."""
-        world, faults = self._world, self._world.faults
-        command = job.command
-        if world.chance(faults.transient):
-            return Answer(Outcome.RETRY, code="unavailable")
-        if command.kind is Kind.COMPENSATION:
-            if command.key not in world.ledger.undo_keys and world.chance(faults.undo_refuse):
-                return Answer(Outcome.FAILED, code="WindowClosed")
-            return Answer(Outcome.OK, ReplyEffect.APPLIED)
-        applied_before = job.effect is not Effect.INBOX and world.ledger.applied(command.key)
-        if job.template.failures and not applied_before and world.chance(faults.refuse):
-            return Answer(Outcome.FAILED, code=world.random.choice(job.template.failures))
-        body = b'{"wrong":1}' if world.chance(faults.bad_reply) else _body(command.key)
-        return Answer(Outcome.OK, ReplyEffect.APPLIED, body=body)
 
     def _effect(self, job: Job) -> None:
         command, ledger = job.command, self._world.ledger
@@ -302,6 +288,7 @@ class Participant:
             type=f"{self.service}.Done.v1",
             body=answer.body if answer.settles else b"",
             code="" if answer.outcome is Outcome.OK else answer.code,
+            cost=answer.cost,
             sender=self.service,
         )
         self._publish(command, reply)
@@ -322,3 +309,25 @@ class Participant:
 
 def _body(key: str) -> bytes:
     return b'{"id":"%s"}' % key[:8].encode()
+
+
+def _decision(world: "World", job: Job) -> Answer:
+    """What the business says this time, and what it cost to find out: an invoice of its own."""
+    return msgspec.structs.replace(_business(world, job), cost=world.ledger.invoice(job.command.key))
+
+
+def _business(world: "World", job: Job) -> Answer:
+    """What the business says this time."""
+    faults = world.faults
+    command = job.command
+    if world.chance(faults.transient):
+        return Answer(Outcome.RETRY, code="unavailable")
+    if command.kind is Kind.COMPENSATION:
+        if command.key not in world.ledger.undo_keys and world.chance(faults.undo_refuse):
+            return Answer(Outcome.FAILED, code="WindowClosed")
+        return Answer(Outcome.OK, ReplyEffect.APPLIED)
+    applied_before = job.effect is not Effect.INBOX and world.ledger.applied(command.key)
+    if job.template.failures and not applied_before and world.chance(faults.refuse):
+        return Answer(Outcome.FAILED, code=world.random.choice(job.template.failures))
+    body = b'{"wrong":1}' if world.chance(faults.bad_reply) else _body(command.key)
+    return Answer(Outcome.OK, ReplyEffect.APPLIED, body=body)

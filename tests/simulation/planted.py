@@ -240,6 +240,22 @@ def all_dispatched(original: Any) -> Any:
     return lambda of, state, given: original(of, state, msgspec.structs.replace(given, dispatched_version=10**9))
 
 
+def costs_in_every_fact(_original: Any) -> Any:
+    """An answer that leads to two facts is paid for in both."""
+
+    def with_cost(_state: SagaState, _reply: Any, events: tuple[e.AnyEvent, ...], cost: Any) -> tuple[e.AnyEvent, ...]:
+        return tuple(
+            msgspec.structs.replace(event, cost=cost) if isinstance(event, e.Costly) else event for event in events
+        )
+
+    return with_cost
+
+
+def copies_cost_again(_original: Any) -> Any:
+    """Nothing remembers that an answer told its cost."""
+    return lambda state, _event: state
+
+
 def not_moved(_original: Any) -> Any:
     """Resuming moves no deadline."""
     return lambda execution, _paused_at, _now: execution

@@ -30,6 +30,7 @@ from tests.simulation.checkers import (
     waiting,
     wire,
 )
+from tests.simulation.checkers.costs import Costs
 from tests.simulation.checkers.people import People
 from tests.simulation.checkers.seen import note
 from tests.simulation.checkers.shadow import Shadow
@@ -47,6 +48,7 @@ class Checkers:
         self.world = world
         self.shadows: dict[str, Shadow] = {}
         self.people: dict[str, People] = {}
+        self.costs = Costs(world)
         self.previews: dict[str, set[str]] = {}
         """Of each saga that turned round, what the preview said just before."""
 
@@ -71,6 +73,7 @@ class Checkers:
         if ApprovalRequested in kinds or {StepReleased, WaitStarted} <= kinds:
             self.world.outsiders.notified(row)
         self.world.pauses.noticed(row, commit)
+        self.costs.on_commit(row, commit)
         shadow.take(commit)
         joins.on_commit(row, commit, shadow)
         children.on_commit(self.world, row, commit)
@@ -106,5 +109,6 @@ class Checkers:
             compensated.at_end(self.world, row, shadow)
             liveness.at_end(self.world, row, shadow)
             spurious.at_end(self.world, row, shadow)
+            self.costs.at_end(row)
         accepted.at_end(self.world)
         wire.at_end(self.world, self.shadows)
