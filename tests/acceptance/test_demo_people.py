@@ -34,6 +34,9 @@ def test_a_company_is_written_to(tmp_path: Path) -> None:
     assert "✓ undone: draft, then brief" in shown.stdout
     assert "draft retry --reason 'there is a template now'" in shown.stdout
     assert shown.stdout.count(ONCE) == 3
+    costs = re.findall(r"● (?:completed|compensated) .*?cost (.+)", shown.stdout)
+    food, space = "0.00544 USD, 22 tokens", "0.00546 USD, 23 tokens"
+    assert costs == [food, food, space, food]  # the last one's draft was written twice, and told once
 
 
 @pytest.mark.parametrize(("piece", "names", "told"), [

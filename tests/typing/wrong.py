@@ -107,6 +107,15 @@ async def asks(cmd: BookCourier, ctx: Context) -> bool:
     return cmd.carrier == ctx.key
 
 
+async def costs(cmd: BookCourier, ctx: Context) -> CourierBooked:
+    """Amounts are exact."""
+    ctx.add_cost(Decimal("0.01"), "USD")
+    ctx.add_cost(7, "tokens")
+    ctx.add_cost(0.01, "USD")  # BAD a float
+    ctx.add_cost("0.01 USD")  # BAD no unit
+    return CourierBooked(tracking=cmd.carrier)
+
+
 handlers = [
     ChargeCard.handled_by(charge),
     ChargeCard.handled_by(undeclared),  # BAD a failure that is not declared
