@@ -3,7 +3,9 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("saga", "contracts", "services", "tests")
@@ -47,15 +49,53 @@ def sources(*folders: str) -> Iterator[tuple[str, str]]:
             yield path.relative_to(ROOT).as_posix(), path.read_text()
 
 
-def trees(*folders: str) -> Iterator[tuple[str, ast.Module]]:
-    return ((path, ast.parse(text)) for path, text in sources(*folders))
+def nodes(*folders: str, about: Iterable[str]) -> Iterator[tuple[str, ast.AST]]:
+    """Every node with "path:line" of where it is, of sources that contain one of these words: parsing takes long."""
+    for path, text in sources(*folders):
+        if any(word in text for word in about):
+            for node in ast.walk(ast.parse(text)):
+                yield f"{path}:{getattr(node, 'lineno', 1)}", node
 
 
-def nodes(*folders: str) -> Iterator[tuple[str, ast.AST]]:
-    """Every node with "path:line" of where it is."""
-    for path, tree in trees(*folders):
-        for node in ast.walk(tree):
-            yield f"{path}:{getattr(node, 'lineno', 1)}", node
+class Defined(NamedTuple):
+    """A function or a class, by "path::name"."""
+
+    where: str
+    is_class: bool
+    lines: int
+    positional: int
+    """Parameters that need no name at the call."""
+
+
+class Module(NamedTuple):
+    """A module and what it defines."""
+
+    path: str
+    explained: bool
+    """It is empty, or has a docstring."""
+    defined: tuple[Defined, ...]
+
+
+@cache
+def modules() -> tuple[Module, ...]:
+    """All of them, parsed once."""
+    found: list[Module] = []
+    for path, text in sources():
+        tree = ast.parse(text)
+        defined = tuple(
+            Defined(f"{path}::{name}", isinstance(node, ast.ClassDef), body_lines(node), positional(node))
+            for name, node in definitions(tree)
+        )
+        found.append(Module(path, not tree.body or bool(ast.get_docstring(tree)), defined))
+    return tuple(found)
+
+
+def positional(node: Function | ast.ClassDef) -> int:
+    """How many parameters of a function are passed by position, but for the object itself."""
+    if isinstance(node, ast.ClassDef):
+        return 0
+    names = [argument.arg for argument in node.args.posonlyargs + node.args.args]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
 
 
 def definitions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, Function | ast.ClassDef]]:
@@ -105,39 +145,24 @@ def test_modules_are_short() -> None:
 
 def test_functions_are_short() -> None:
     """A function fits on a screen."""
-    sizes = {
-        f"{path}::{name}": body_lines(node)
-        for path, tree in trees()
-        for name, node in definitions(tree)
-        if isinstance(node, Function)
-    }
+    sizes = {each.where: each.lines for module in modules() for each in module.defined if not each.is_class}
     nothing(too_long(sizes, FUNCTION_LINES_MAX, RATCHET_FUNCTION_LINES))
 
 
 def test_classes_are_short() -> None:
     """A class has one reason to exist."""
-    sizes = {
-        f"{path}::{name}": body_lines(node)
-        for path, tree in trees()
-        for name, node in definitions(tree)
-        if isinstance(node, ast.ClassDef)
-    }
+    sizes = {each.where: each.lines for module in modules() for each in module.defined if each.is_class}
     nothing(too_long(sizes, CLASS_LINES_MAX, RATCHET_CLASS_LINES))
 
 
 def test_parameters_have_names_at_the_call() -> None:
     """More than five positional parameters cannot be read where they are passed."""
-
-    def positional(node: Function) -> int:
-        names = [argument.arg for argument in node.args.posonlyargs + node.args.args]
-        return len(names) - (names[:1] in (["self"], ["cls"]))
-
     # In a test file pytest passes fixtures by name.
     nothing(
-        f"{path}::{name}"
-        for path, tree in trees()
-        for name, node in definitions(tree)
-        if isinstance(node, Function) and positional(node) > POSITIONAL_PARAMETERS_MAX and "test_" not in path
+        each.where
+        for module in modules()
+        for each in module.defined
+        if each.positional > POSITIONAL_PARAMETERS_MAX and "test_" not in module.path
     )
 
 
@@ -149,14 +174,14 @@ def test_no_module_is_a_drawer() -> None:
 
 def test_every_module_says_what_it_is_for() -> None:
     """One sentence; an empty package file needs none."""
-    nothing(path for path, tree in trees() if tree.body and not ast.get_docstring(tree))
+    nothing(module.path for module in modules() if not module.explained)
 
 
 def test_no_error_is_swallowed() -> None:
     """An except that does nothing hides what it caught; `contextlib.suppress` at least names it where it is safe."""
     nothing(
         where
-        for where, node in nodes()
+        for where, node in nodes(about=["except"])
         if isinstance(node, ast.ExceptHandler)
         and all(
             isinstance(line, ast.Pass) or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
@@ -168,7 +193,7 @@ def test_no_error_is_swallowed() -> None:
 def test_pure_tests_neither_sleep_nor_mock() -> None:
     """A unit test that waits is a race, and a mock tests itself. `asyncio.sleep(0)` only yields."""
     found = []
-    for where, node in nodes("tests/unit", "tests/property"):
+    for where, node in nodes("tests/unit", "tests/property", about=["sleep", "mock"]):
         match node:
             case ast.Call(func=called, args=[ast.Constant(value=0)]) if dotted(called) == "asyncio.sleep":
                 pass
@@ -187,7 +212,7 @@ def test_no_test_is_skipped() -> None:
     """What cannot run fails: a skipped test is a claim nobody checks."""
     nothing(
         where
-        for where, node in nodes("tests")
+        for where, node in nodes("tests", about=SKIPS)
         if isinstance(node, ast.Attribute)
         and node.attr in SKIPS
         and dotted(node).split(".")[0] in {"pytest", "unittest", "self"}
@@ -211,13 +236,13 @@ def test_ignored_types_are_explained() -> None:
 
 def test_nobody_imports_the_shop_window() -> None:
     """`saga/__init__.py` gathers names for users; inside, an import of it would be a cycle."""
-    modules = {path.stem for path in (ROOT / "saga").iterdir()}
+    inside = {path.stem for path in (ROOT / "saga").iterdir()}
     nothing(
         where
-        for where, node in nodes("saga")
+        for where, node in nodes("saga", about=["from saga import"])
         if isinstance(node, ast.ImportFrom)
         and node.module == "saga"
-        and any(name.name not in modules for name in node.names)
+        and any(name.name not in inside for name in node.names)
     )
 
 
@@ -225,7 +250,7 @@ def test_typing_imports_count_as_imports() -> None:
     """A cycle hidden behind TYPE_CHECKING is a cycle. The shop window may: it loads its names when asked."""
     nothing(
         where
-        for where, node in nodes("saga", "services", "contracts")
+        for where, node in nodes("saga", "services", "contracts", about=["TYPE_CHECKING"])
         if isinstance(node, ast.If)
         and dotted(node.test).endswith("TYPE_CHECKING")
         and not where.startswith("saga/__init__.py")
