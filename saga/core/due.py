@@ -107,16 +107,17 @@ def end_attempt(  # noqa: PLR0913 - one attempt's end is described by exactly th
     Also an at-most-once step is asked again: its service looks the key up first, so it runs if it never arrived,
     answers again if it did, and says that it is in doubt if only a person can tell.
     """
+    clock = now if state.paused_at is None else min(now, state.paused_at)  # a pause stops it, answers still come
     gap_ends = in_deploy_gap(execution)
     if gap_ends:
-        execution = reopened(execution, now)
+        execution = reopened(execution, clock)
     policy = policy_of(step, execution.kind)
     if uncounted_cap is None:
         wait = backoff(state.saga, step.path, execution, policy)
     else:
         wait = uncounted_backoff(state.saga, step.path, execution, uncounted_cap)
     next_at = next_attempt_at(now, wait, retry_after)
-    if uncounted_cap is None and used_up(execution, policy, next_at):
+    if uncounted_cap is None and used_up(execution, policy, clock + (next_at - now)):
         return (_exhausted(plan, state, step, execution, now=now, why=reason_of(why, message)),)
     within_at = execution.within_at if gap_ends else None
     if uncounted_cap is not None and execution.within_at is not None:

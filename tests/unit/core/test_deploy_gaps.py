@@ -165,6 +165,19 @@ def test_busy_after_a_gap_is_no_attempt_either() -> None:
     assert execution(case).within_at == issued.within_at + (ended.next_at - issued.sent_at)
 
 
+def test_a_pause_in_a_gap_uses_up_nothing() -> None:
+    """Whatever is answered while the saga is paused: the step keeps the time it had."""
+    case = begun()
+    issued = execution(case)
+    again = reached(case, NOW + DAY)
+    paused_at = case.now
+    case.when(i.Pause(now=case.now, actor="olga", reason="r"))
+    case.pass_time(90 * 86_400)
+    assert names(case.answer(again, Outcome.RETRY, code="unavailable")) == ["AttemptEnded book"]
+    assert issued.within_at is not None
+    assert execution(case).within_at == issued.within_at + (paused_at - issued.sent_at)
+
+
 def test_doubt_after_a_gap_parks() -> None:
     """As it does from any attempt that is under way."""
     case = begun()

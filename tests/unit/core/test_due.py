@@ -127,6 +127,22 @@ def test_a_pause_is_not_counted_twice() -> None:
     assert action.wake_at == case.now + timedelta(seconds=30)
 
 
+def test_a_pause_uses_up_no_time_of_a_step() -> None:
+    """An answer that comes in it, long after the step's time would have been over, ends its attempt only."""
+    case = Case(
+        plan(step("charge", retry=RetryPolicy(attempts=9), within=timedelta(minutes=10)), deadline=timedelta(days=7))
+    )
+    sent = case.sent()
+    case.pass_time(20)
+    case.when(i.Pause(now=case.now, actor="olga", reason="r"))
+    case.pass_time(7_200)
+    assert names(case.answer(sent, Outcome.RETRY, code="unavailable")) == ["AttemptEnded charge"]
+    case.when(i.Resume(now=case.now, actor="olga", reason="r"))
+    assert names(case.tick(60)) == ["CommandRepeated charge"]
+    case.pass_time(600)
+    assert names(case.answer(case.sent(), Outcome.RETRY, code="unavailable")) == ["StepParked charge"]
+
+
 def waits_of(case: Case, outcome: Outcome, code: str, count: int) -> list[float]:
     """Seconds between so many answers of this kind and the attempts that follow."""
     found = []
