@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from saga.core import events as e
@@ -30,6 +30,9 @@ UNITS = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,31}", fullmatch=True)
 AMOUNTS = st.integers(0, 10 ** (2 * DIGITS_MAX) - 1).map(lambda n: Decimal(n).scaleb(-DIGITS_MAX)) | st.integers(
     0, 10**DIGITS_MAX - 1
 ).map(Decimal)
+
+FEW_UNITS = st.integers(0, 2 * SUM_UNITS_MAX).map("unit{}".format)
+"""Some of them meet again, and together they are too many."""
 
 
 def of(told: list[tuple[Decimal, str]]) -> Cost:
@@ -78,7 +81,8 @@ def test_any_other_text_is_refused(text: str) -> None:
     assert all(amount >= 0 for amount in cost.values())
 
 
-@given(st.lists(COSTS, max_size=20))
+@given(st.lists(st.dictionaries(FEW_UNITS, AMOUNTS, min_size=1, max_size=UNITS_MAX), max_size=8))
+@example([{f"unit{8 * n + unit}": Decimal(1) for unit in range(8)} for n in range(5)])
 def test_sums_are_exact_and_bounded(costs: list[Cost]) -> None:
     """A sum has what its parts have, to the last digit and in any order, in so many units at most."""
     total = added(costs)
