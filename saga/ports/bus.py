@@ -34,7 +34,8 @@ class Delivery(msgspec.Struct, frozen=True):
     correlation_id: str
     reply_to: str
     headers: Mapping[str, str]
-    """Only `saga-*` and trace headers; a `saga-*` header that is no UTF-8 string is listed in `defects` instead."""
+    """Only `saga-*` and trace headers; a `saga-*` header that is no UTF-8 string is listed in `defects` instead, unless
+    it is no reason to lose a message (`UNCRITICAL_HEADERS`)."""
     sender: str | None
     """Who the broker vouches for (`user_id`); None when it vouches for nobody."""
     redelivered: bool

@@ -1,6 +1,7 @@
 """Costs over a real broker, told by a bare AMQP client: recorded once, exactly; no reason to lose an answer."""
 
 import asyncio
+import urllib.request
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -64,6 +65,18 @@ async def recorded(scene: Scene, saga: str) -> list[tuple[str, Cost]]:
     ]
 
 
+async def shown(scene: Scene, line: str) -> None:
+    """Wait until the process shows this to Prometheus: it counts what it committed right after."""
+    async with asyncio.timeout(SOON_SECONDS):
+        while line not in await asyncio.to_thread(_page, scene.process.health):
+            await asyncio.sleep(0.02)
+
+
+def _page(health: str) -> str:
+    with urllib.request.urlopen(f"http://{health}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
 async def test_what_a_bare_client_tells_is_recorded_once(scene: Scene) -> None:
     """A try in vain and an answer, both twice; spelt as somebody else spells them; the sum is exact."""
     started, vain = await asked(scene, Outcome.RETRY, code="bad-output")
@@ -78,6 +91,7 @@ async def test_what_a_bare_client_tells_is_recorded_once(scene: Scene) -> None:
     ]
     assert detail.cost == {"USD": Decimal("0.3"), "tokens": Decimal(1520)}
     assert msgspec.json.decode(msgspec.json.encode(detail))["cost"] == {"USD": "0.3", "tokens": "1520"}
+    await shown(scene, 'saga_step_cost_total{definition="victim",kind="action",step="ask",unit="tokens"} 1520.0')
     await scene.healthy()
 
 
