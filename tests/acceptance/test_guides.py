@@ -1,6 +1,7 @@
 """The how-to guides, executed as printed against a real broker and a real database."""
 
 import re
+import secrets
 import subprocess
 import time
 from collections.abc import Iterator
@@ -61,33 +62,34 @@ class Shell:
         return done.stdout
 
 
-@pytest.fixture
-def deployed(tmp_path: Path, postgres: PostgresServer, unique_name: str) -> Iterator[Shell]:
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Shell]:
     """Steps 1 to 3 of the deploy guide, followed; its processes run."""
+    folder = tmp_path_factory.mktemp("deployed")
     (code,) = blocks("README.md", "python")
-    (tmp_path / "trip.py").write_text(code)
-    names = {name: f"{unique_name}_{name}" for name in DATABASES}
+    (folder / "trip.py").write_text(code)
+    names = {name: f"guides_{name}_{secrets.token_hex(3)}" for name in DATABASES}
     for name in names.values():
         postgres.create_database(name)
     processes: list[subprocess.Popen[bytes]] = []
     with PrivateRabbit() as rabbit:
-        shell = Shell(tmp_path, rabbit, postgres, names)
+        shell = Shell(folder, rabbit, postgres, names)
         shell.type(STORE)
         shell.import_definitions(BROKER)
         store = commands(STORE)[0]
         try:
-            with (tmp_path / "processes.log").open("wb") as log:
+            with (folder / "processes.log").open("wb") as log:
                 processes += [
                     subprocess.Popen(
                         ["bash", "-c", f"{shell.real(store)}; export SAGA_STORE; {_in_place(shell.real(line))}"],
-                        cwd=tmp_path,
-                        env=environment(tmp_path),
+                        cwd=folder,
+                        env=environment(folder),
                         stdout=log,
                         stderr=log,
                     )
                     for line in commands(PROCESSES)
                 ]
-            _wait_until_started(processes, tmp_path / "processes.log")
+            _wait_until_started(processes, folder / "processes.log")
             yield shell
         finally:
             for process in processes:
