@@ -19,10 +19,10 @@ from tests.simulation.world import STRUCTURED_FROM
 
 SEEDS_FILE = Path(__file__).with_name("seeds.txt")
 ROOT = Path(__file__).parents[2]
-SHORT_RUNS = 2_500
+SHORT_RUNS = 1_500
 SHORT_STRUCTURED_RUNS = 500
 SHORT_MUTANT_SEEDS = 700
-TRACED = (*range(150), *range(STRUCTURED_FROM, STRUCTURED_FROM + 50))
+TRACED = (*range(75), *range(STRUCTURED_FROM, STRUCTURED_FROM + 25))
 
 
 @pytest.mark.parametrize(("first", "runs"), [(0, SHORT_RUNS), (STRUCTURED_FROM, SHORT_STRUCTURED_RUNS)])
