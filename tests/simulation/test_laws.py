@@ -25,6 +25,7 @@ SHORT_MUTANT_SEEDS = 700
 TRACED = (*range(75), *range(STRUCTURED_FROM, STRUCTURED_FROM + 25))
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(("first", "runs"), [(0, SHORT_RUNS), (STRUCTURED_FROM, SHORT_STRUCTURED_RUNS)])
 def test_every_law_holds(first: int, runs: int) -> None:
     """No seed of a short run breaks a law, with steps alone and with every construct."""
