@@ -15,7 +15,10 @@ from typing import Any
 
 import msgspec
 
-from saga.bootstrap import CLOCK, IDS, live_tracing, open_database, open_store, prepare, publish, shared_broker
+from saga.bootstrap.definitions import publish
+from saga.bootstrap.participants import open_database, prepare
+from saga.bootstrap.shared import shared_broker
+from saga.bootstrap.telemetry import live_tracing
 from saga.core.errors import SagaError
 from saga.define import Definition
 from saga.engine.catalog import Catalog
@@ -23,6 +26,7 @@ from saga.engine.resend import resend_all
 from saga.engine.settings import EngineSettings
 from saga.engine.worker import Orchestrator
 from saga.participant import Participant, Serving, run
+from saga.stores import CLOCK, IDS, open_store
 
 FOLDER_MODE = 0o700
 """Whoever may open the files and the socket may do everything."""

@@ -183,7 +183,7 @@ async def _find(settings: Any, saga: str, path: str) -> Any:
 
 
 async def _apply(settings: Any, detail: Any, digest: str, choice: str, given: dict[str, Any]) -> Any:
-    from saga.bootstrap import trust_of
+    from saga.bootstrap.orchestrators import trust_of
     from saga.core.inputs import DecisionGiven
     from saga.core.messages import Choice
     from saga.engine.operate import operate

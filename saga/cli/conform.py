@@ -89,8 +89,9 @@ def _bytes(given: str | None) -> bytes | None:
 
 
 async def _conform(settings: Any, target: Any, restart: str | None) -> Any:
-    from saga.bootstrap import CLOCK, IDS, open_bus
+    from saga.bootstrap.brokers import open_bus
     from saga.conform import conform as tried
+    from saga.stores import CLOCK, IDS
 
     async def run_restart() -> None:
         await _run(shlex.split(restart or ""))

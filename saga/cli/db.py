@@ -72,6 +72,6 @@ def inbox() -> None:
 )
 def sql(dialect: str) -> None:
     """Print the statements, for teams with a migration tool of their own."""
-    from saga.bootstrap import inbox_sql
+    from saga.bootstrap.participants import inbox_sql
 
     click.echo(inbox_sql(dialect))

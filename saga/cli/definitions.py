@@ -57,8 +57,9 @@ def diagram(module: str) -> None:
 
 async def publish_modules(settings: Any, modules: Iterable[str]) -> list[str]:
     """Publish every definition of these modules; returns a line about each."""
-    from saga.bootstrap import open_store, publish
+    from saga.bootstrap.definitions import publish
     from saga.named import definitions_in
+    from saga.stores import open_store
 
     store = await open_store(settings.store)
     lines: list[str] = []

@@ -64,12 +64,12 @@ def demo(name: str | None, state: Path | None, amqp: str | None, postgres: str |
 
 
 async def _demo(piece: str, folder: Path, amqp: str | None, postgres: str | None, screen: Any) -> tuple[Any, str]:
-    from saga.bootstrap import IDS
     from saga.demo import reference
     from saga.demo.play import play
     from saga.demo.servers import ManyProcesses
     from saga.demo.town import OneProcess
     from saga.embedded import place_in
+    from saga.stores import IDS
 
     reference.make_importable()
     place = place_in(folder)

@@ -63,7 +63,7 @@ def dev(
 async def _dev(
     settings: Any, place: Any, given: tuple[tuple[str, ...], tuple[str, ...]], pieces: tuple[str, ...]
 ) -> None:
-    from saga.bootstrap import engine_settings
+    from saga.bootstrap.orchestrators import engine_settings
     from saga.core.errors import DefinitionConflict
     from saga.embedded import Parts, live
     from saga.named import definitions_in, participant_in

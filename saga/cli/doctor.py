@@ -112,7 +112,7 @@ async def _broker(settings: Any, services: dict[str, list[str]]) -> list[Any]:
 
 async def _reached(settings: Any) -> list[Any]:
     """The broker inside `saga dev` declares what it needs by itself. Raises WrongAddress for any other address."""
-    from saga.bootstrap import open_bus
+    from saga.bootstrap.brokers import open_bus
 
     await (await open_bus(settings.amqp, name="saga doctor")).close()
     return []

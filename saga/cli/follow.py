@@ -62,7 +62,7 @@ async def _look_at_broker(settings: Any) -> None:
 
     A stop that comes meanwhile ends the process: nothing has begun.
     """
-    from saga.bootstrap import open_bus
+    from saga.bootstrap.brokers import open_bus
     from saga.core.errors import Unavailable
 
     with contextlib.suppress(Unavailable):
@@ -72,7 +72,7 @@ async def _look_at_broker(settings: Any) -> None:
 @asynccontextmanager
 async def followed(settings: Any, tallies: Any = None) -> AsyncIterator[Callable[[], dict[str, dict[str, str]]]]:
     """Follow as long as this lasts; gives what says how it goes. Whatever happens to it, it disturbs nobody."""
-    from saga.bootstrap import following
+    from saga.bootstrap.orchestrators import following
 
     async with following(settings, name=f"follower {os.getpid()}", tallies=tallies) as loops:
         work = asyncio.create_task(loops.run(), name="follow")

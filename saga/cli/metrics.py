@@ -32,7 +32,8 @@ def _sent(settings: Any, service: str, tallies: Tallies) -> Iterator[None]:
         yield
         return
     from saga.adapters.telemetry.metrics import MetricsPush
-    from saga.bootstrap import CLOCK, IDS, headers_of, wrong_backend
+    from saga.bootstrap.telemetry import headers_of, wrong_backend
+    from saga.stores import CLOCK, IDS
 
     resource = {"service.name": service, "service.instance.id": IDS.message(), "process.pid": os.getpid()}
     try:

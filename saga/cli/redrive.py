@@ -166,7 +166,7 @@ def _act(
     settings: Any, store: Any, given: dict[str, Any], verb: str, stack: AsyncExitStack
 ) -> Callable[[Any], Awaitable[None]]:
     """What to do with each row."""
-    from saga.bootstrap import trust_of
+    from saga.bootstrap.orchestrators import trust_of
     from saga.engine.redrive import Redriving, note, redrive, way_back
     from saga.stores import CLOCK
 
@@ -174,7 +174,7 @@ def _act(
     opened: list[Any] = []
 
     async def bus() -> Any:
-        from saga.bootstrap import open_bus
+        from saga.bootstrap.brokers import open_bus
 
         if not opened:
             opened.append(await open_bus(settings.amqp, name="saga parked redrive", identify=False))

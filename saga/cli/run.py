@@ -45,7 +45,8 @@ def run(ctx: click.Context, /, modules: tuple[str, ...], **flags: Any) -> None:
 async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
     import logging
 
-    from saga.bootstrap import open_bus, orchestrator
+    from saga.bootstrap.brokers import open_bus
+    from saga.bootstrap.orchestrators import orchestrator
     from saga.cli.loop import name_of
     from saga.cli.metrics import counted
     from saga.cli.patience import Patience, stop_signals

@@ -68,8 +68,9 @@ def json_body(data: str) -> bytes:
 
 
 async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any]) -> dict[str, object]:
-    from saga.bootstrap import IDS, open_bus
+    from saga.bootstrap.brokers import open_bus
     from saga.client import Client
+    from saga.stores import IDS
 
     bus = await open_bus(settings.amqp, name="saga start")
     client = Client(bus, IDS, name=f"cli-{IDS.message()[:8]}", answers_kept=ANSWERS_KEPT)

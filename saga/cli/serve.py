@@ -47,7 +47,7 @@ async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
     import logging
     from contextlib import AsyncExitStack
 
-    from saga.bootstrap import serving
+    from saga.bootstrap.participants import serving
     from saga.cli.loop import name_of
     from saga.cli.metrics import counted
     from saga.cli.patience import Patience, stop_signals

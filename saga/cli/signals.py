@@ -32,8 +32,9 @@ def signal(ctx: click.Context, /, saga: str, name: str, data: str, **options: An
 
 
 async def _signal(settings: Any, saga: str, name: str, body: bytes, options: dict[str, Any]) -> dict[str, object]:
-    from saga.bootstrap import IDS, open_bus
+    from saga.bootstrap.brokers import open_bus
     from saga.client import Client
+    from saga.stores import IDS
 
     definition, to = await _addressed(settings, saga)
     message_id = options["message_id"] or IDS.message()

@@ -102,8 +102,9 @@ def _encoded(spans: Any, form: str) -> bytes:
 
 async def _send(settings: Any, spans: Any, url: str) -> None:
     from saga.adapters.telemetry.backend import OtlpBackend
-    from saga.bootstrap import CLOCK, headers_of, wrong_backend
+    from saga.bootstrap.telemetry import headers_of, wrong_backend
     from saga.settings import masked
+    from saga.stores import CLOCK
 
     try:
         backend = OtlpBackend(url, headers_of(settings), CLOCK.monotonic)

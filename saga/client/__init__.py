@@ -2,6 +2,6 @@
 
 from saga.client.answers import Ended, Refused, Started
 from saga.client.client import Client
-from saga.client.correspondence import CallerBus
+from saga.ports import CallerBus
 
 __all__ = ["CallerBus", "Client", "Ended", "Refused", "Started"]

@@ -11,13 +11,13 @@ from typing import Any, TypedDict, TypeVar, Unpack, overload
 import msgspec
 
 from saga.client.answers import Ended, Started, ended
-from saga.client.correspondence import CallerBus, Correspondence
+from saga.client.correspondence import Correspondence
 from saga.client.reading import Approvals, Reading
 from saga.client.saying import HALF_A_MINUTE, Saying
 from saga.core.messages import StartMessage
 from saga.core.pending import ApprovalDetail
 from saga.define import Definition
-from saga.ports import HistoryRow, Ids, SagaFilter, SagaRow
+from saga.ports import CallerBus, HistoryRow, Ids, SagaFilter, SagaRow
 from saga.wire import start_to_wire
 
 I = TypeVar("I")  # noqa: E741 - the input

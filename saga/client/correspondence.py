@@ -4,12 +4,11 @@ import asyncio
 import logging
 from collections import OrderedDict
 from datetime import timedelta
-from typing import Protocol
 
 from saga.client.answers import Refused
 from saga.core.errors import ProtocolViolation, Unavailable
 from saga.core.messages import ResultKind, ResultMessage
-from saga.ports import Bus, Delivery, MissingQueue, Outgoing, Subscription
+from saga.ports import CallerBus, Delivery, MissingQueue, Outgoing, Subscription
 from saga.wire import result_from_wire
 
 log = logging.getLogger("saga.client")
@@ -19,15 +18,6 @@ REPEAT_MAX_SECONDS = 15.0
 UNREAD_ENDINGS_MAX = 10_000
 """Ends nobody has asked for yet. One that is dropped is told again when somebody asks."""
 DEAF_SECONDS = 1.0
-
-
-class CallerBus(Bus, Protocol):
-    """A bus on which a caller can have a queue of its own for answers."""
-
-    async def declare_results(self, client: str, *, kept: timedelta = ...) -> tuple[str, str]:
-        """Make the queue, if it is not there; returns its name and the `reply_to` that leads to it. Unread for as
-        long as `kept` it goes away. Raises Unavailable."""
-        ...
 
 
 class Correspondence:

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from saga.bootstrap import CLOCK
 from saga.core.errors import SagaError
+from saga.stores import CLOCK
 
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 3.0

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from saga.bootstrap import open_database
+from saga.bootstrap.participants import open_database
 from saga.demo import reference
 from saga.demo.town import Town
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from saga.bootstrap import IDS, open_bus, open_store
+from saga.bootstrap.brokers import open_bus
 from saga.client import Client
 from saga.demo import customers, hires, order, outreach
 from saga.demo.screen import Screen
 from saga.demo.stage import Act, Stage
 from saga.demo.town import Town
+from saga.stores import IDS, open_store
 
 ACTS: Mapping[str, tuple[Act, ...]] = {
     "order": order.ACTS,

@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from saga.bootstrap import apply_topology, open_store
+from saga.bootstrap.brokers import apply_topology
 from saga.core.definition import content_hash
 from saga.define import Definition
 from saga.demo import reference
 from saga.demo.crew import Child
 from saga.demo.town import people, runs_of, stalling
 from saga.ports import StoredDefinition
+from saga.stores import open_store
 
 
 class ManyProcesses:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from saga.bootstrap import CLOCK
 from saga.client import Client
 from saga.client.reading import Approvals
 from saga.core import events
@@ -22,6 +21,7 @@ from saga.demo.town import Town
 from saga.engine.catalog import Catalog
 from saga.engine.operate import operate
 from saga.ports import SagaFilter, Store
+from saga.stores import CLOCK
 
 LOOK_SECONDS = 0.03
 ACT_SECONDS_MAX = 90.0

@@ -4,7 +4,7 @@ Every await of an adapter ends: each call has a deadline of its own and raises `
 """
 
 from saga.core.errors import Unavailable
-from saga.ports.bus import Bus, Delivery, MissingQueue, Outgoing, Sent, Subscription
+from saga.ports.bus import Bus, CallerBus, Delivery, MissingQueue, Outgoing, Sent, Subscription
 from saga.ports.census import Census, OldestWait, OpenCount, Standing
 from saga.ports.database import Database, Transaction
 from saga.ports.feed import BEGINNING, Feed, Page
@@ -44,6 +44,7 @@ __all__ = [
     "Answered",
     "Batch",
     "Bus",
+    "CallerBus",
     "Census",
     "Clock",
     "CommitUnknown",

@@ -1,6 +1,7 @@
 """The message broker."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Literal, Protocol
 
 import msgspec
@@ -98,3 +99,12 @@ class MissingQueue(Unavailable):
     """The queue to consume from does not exist; `saga topology apply` makes it."""
 
     code = "SAGA-4005"
+
+
+class CallerBus(Bus, Protocol):
+    """A bus on which a caller can have a queue of its own for answers."""
+
+    async def declare_results(self, client: str, *, kept: timedelta = ...) -> tuple[str, str]:
+        """Make the queue, if it is not there; returns its name and the `reply_to` that leads to it. Unread for as
+        long as `kept` it goes away. Raises Unavailable."""
+        ...

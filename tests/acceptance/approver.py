@@ -15,11 +15,12 @@ from typing import Any
 
 import msgspec
 
-from saga.bootstrap import IDS, open_bus, open_store
+from saga.bootstrap.brokers import open_bus
 from saga.client import Client, Refused
 from saga.client.reading import Approvals
 from saga.core.messages import Choice
 from saga.core.pending import ApprovalDetail
+from saga.stores import IDS, open_store
 from services.world.books import Books
 from tests.acceptance.crowd import BETTER, LESS, PEOPLE, REQUESTER, STRANGER, Wish, wish_of
 

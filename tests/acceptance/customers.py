@@ -18,8 +18,9 @@ from pathlib import Path
 
 import msgspec
 
-from saga.bootstrap import IDS, open_bus
+from saga.bootstrap.brokers import open_bus
 from saga.client import Client, Refused
+from saga.stores import IDS
 from tests.acceptance.audit import Asked, Report
 from tests.acceptance.customers_audit import PIECE, audited, gather
 from tests.acceptance.evidence import rows

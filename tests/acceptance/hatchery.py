@@ -21,7 +21,14 @@ from tests.servers.reaper import REAPER
 ROOT = Path(__file__).parents[2]
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.005
-PRELOADED = ("saga.bootstrap", "saga.cli.main", "saga.cli.serve", "saga.adapters.rabbitmq", "saga.adapters.postgres")
+PRELOADED = (
+    "saga.bootstrap.orchestrators",
+    "saga.bootstrap.participants",
+    "saga.cli.main",
+    "saga.cli.serve",
+    "saga.adapters.rabbitmq",
+    "saga.adapters.postgres",
+)
 
 
 class Hatchery:

@@ -13,7 +13,7 @@ import aio_pika
 import msgspec
 
 from saga.adapters.system import SystemIds
-from saga.bootstrap import open_bus
+from saga.bootstrap.brokers import open_bus
 from saga.client import Client
 from saga.core.identity import anchor_id, traceparent
 from saga.core.messages import Kind, Outcome, ReplyEffect, ReplyMessage

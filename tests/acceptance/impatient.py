@@ -11,11 +11,13 @@ from datetime import timedelta
 
 import msgspec
 
-from saga.bootstrap import CLOCK, IDS, engine_settings, following, open_bus, open_store
+from saga.bootstrap.brokers import open_bus
+from saga.bootstrap.orchestrators import engine_settings, following
 from saga.core import outstanding
 from saga.engine.settings import FollowSettings
 from saga.engine.worker import Orchestrator
 from saga.settings import Settings, load
+from saga.stores import CLOCK, IDS, open_store
 
 RESEND_AFTER = timedelta(seconds=1)
 FOLLOW = FollowSettings(batch_max=3, interval_seconds=0.05, standby_seconds=0.1, lease_seconds=0.5)

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from saga.bootstrap import CLOCK, IDS, open_bus, open_store
+from saga.bootstrap.brokers import open_bus
 from saga.client import Client
 from saga.core.inputs import Resolve, Verdict
 from saga.engine.operate import NotPossible, operate
+from saga.stores import CLOCK, IDS, open_store
 from tests.acceptance import crowd
 from tests.acceptance.crowd import PEOPLE, REQUESTER, STRANGER, Case
 from tests.acceptance.evidence import rows

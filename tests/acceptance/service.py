@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Self
 
 from saga.adapters.rabbitmq.topology import apply
-from saga.bootstrap import CLOCK, IDS, open_bus
+from saga.bootstrap.brokers import open_bus
 from saga.conform import Finding, Target, Verdict, conform
 from saga.core.topology import wanted_topology
+from saga.stores import CLOCK, IDS
 from tests.servers.process import ServerProcess
 
 ROOT = Path(__file__).parents[2]

@@ -17,12 +17,13 @@ import msgspec
 
 from saga.adapters.rabbitmq.topology import apply
 from saga.adapters.system import SystemIds
-from saga.bootstrap import open_bus, open_store
+from saga.bootstrap.brokers import open_bus
 from saga.client import Client
 from saga.client.reading import Approvals
 from saga.core.pending import ApprovalDetail
 from saga.core.spans import Span
 from saga.core.topology import wanted_topology
+from saga.stores import open_store
 from tests.acceptance.evidence import rows
 from tests.acceptance.fleet import Fleet
 from tests.acceptance.hatchery import Hatchery

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from saga.bootstrap import IDS, open_bus
+from saga.bootstrap.brokers import open_bus
 from saga.client import Client, Refused
+from saga.stores import IDS
 from services.world.books import Books
 from tests.acceptance.audit import Evidence, by_order, standing_steps
 from tests.acceptance.evidence import Places, gather, rows

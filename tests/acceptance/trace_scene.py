@@ -13,7 +13,7 @@ import msgspec
 
 from saga.adapters.rabbitmq.topology import apply
 from saga.adapters.system import SystemIds
-from saga.bootstrap import open_bus
+from saga.bootstrap.brokers import open_bus
 from saga.client import Client
 from saga.core.topology import wanted_topology
 from tests.acceptance.evidence import rows

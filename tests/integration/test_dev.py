@@ -12,12 +12,13 @@ import msgspec
 import pytest
 
 from contracts.inventory import ReleaseStock, ReserveStock
-from saga.bootstrap import CLOCK, IDS, open_bus, open_store
+from saga.bootstrap.brokers import open_bus
 from saga.client import Client
 from saga.embedded import FolderTaken, FolderUnusable, Parts, Place, TwoOfOneName, claimed, live, place_in
 from saga.engine.lookup import describe
 from saga.participant import Participant
 from saga.ports import SagaFilter, Unavailable
+from saga.stores import CLOCK, IDS, open_store
 from services.inventory import MIGRATIONS, handlers
 from services.ordering.definitions import order
 from tests.acceptance.load import Mix, order_of

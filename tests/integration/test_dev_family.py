@@ -9,11 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from saga.bootstrap import IDS, open_bus, open_store
+from saga.bootstrap.brokers import open_bus
 from saga.client import Client, Refused
 from saga.define import On, Saga, define
 from saga.embedded import Parts, Place, claimed, live, place_in
 from saga.engine.settings import EngineSettings, Trust
+from saga.stores import IDS, open_store
 
 SOON = timedelta(seconds=20)
 TRUST = Trust(gateways=frozenset({"desk"}), approvers={"bo": frozenset({"it"})})

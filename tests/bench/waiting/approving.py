@@ -12,12 +12,12 @@ from aiormq import spec
 from aiormq.abc import DeliveredMessage
 
 from saga.adapters.rabbitmq import RabbitBus
-from saga.bootstrap import IDS
 from saga.client import Client
 from saga.client.reading import Approvals
 from saga.core.pending import ApprovalDetail
 from saga.core.topology import command_queue
 from saga.ports import Store
+from saga.stores import IDS
 from tests.bench.figures import percentile_ms
 from tests.bench.waiting.contracts import LETTERS
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from saga.adapters.memory.bus import MemoryBroker, MemoryBus
-from saga.bootstrap import CLOCK, IDS, publish
+from saga.bootstrap.definitions import publish
 from saga.core.messages import CommandMessage, Outcome, ReplyEffect, ReplyMessage, StartMessage
 from saga.core.topology import wanted_topology
 from saga.engine.cache import SagaCache
@@ -29,7 +29,7 @@ from saga.engine.settings import EngineSettings
 from saga.engine.start import Starts
 from saga.engine.time import StoreClock
 from saga.ports import Clock, Ids, Store
-from saga.stores import open_store
+from saga.stores import CLOCK, IDS, open_store
 from tests.bench.waiting.contracts import Alarm, Drafted, Job
 from tests.bench.waiting.definitions import alarm, letter
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from saga.bootstrap import IDS
-from saga.stores import open_feed, open_store
+from saga.stores import IDS, open_feed, open_store
 from tests.bench.waiting.filling import publish_waiting
 
 FOLLOWERS = ("lifecycle",)

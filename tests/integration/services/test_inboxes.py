@@ -15,7 +15,7 @@ from contracts.notifications import SendMail
 from contracts.payments import CardCharged, ChargeCard, RefundCharge
 from contracts.shipping import Address, BookCourier
 from saga.adapters.system import SystemClock
-from saga.bootstrap import open_database
+from saga.bootstrap.participants import open_database
 from saga.contract import contract_of
 from saga.core.messages import CommandMessage, Kind, Outcome, RefusedCode, ReplyEffect, ReplyMessage
 from saga.participant import Participant, Serving, answer_command

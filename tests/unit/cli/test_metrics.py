@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from saga.bootstrap import WrongAddress
 from saga.cli.metrics import counted
 from saga.core.metrics.catalogue import READY
 from saga.settings import Settings
+from saga.stores import WrongAddress
 from tests.metrics import counted as values
 from tests.otlp import Backend
 
