@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import PostgresServer, RabbitServer, ServersMissing, provide_postgres, provide_rabbit
 
@@ -24,6 +25,10 @@ STAGES = (
     "chaos",
     "acceptance",
 )
+
+# No test is about time: on a machine with other work to do, drawing an example may take seconds.
+settings.register_profile("saga", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("saga")
 
 _RUN = secrets.token_hex(3)
 _NUMBER = itertools.count(1)

@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saga.core import events as e
@@ -35,7 +35,7 @@ MOVES = st.one_of(
 TOLD: list[Cost | None] = [None, {"USD": Decimal("0.01")}, {}, {"USD": Decimal("0.02"), "tokens": Decimal(7)}]
 """Costs of answers: none, some, unreadable."""
 SCRIPTS = st.lists(MOVES, max_size=40)
-RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(max_examples=150)
 
 
 class Played(Case):

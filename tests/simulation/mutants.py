@@ -87,11 +87,14 @@ def kill(mutant: Mutant, seeds: int = SEEDS_MOST) -> Kill:
 
 @contextlib.contextmanager
 def replaced(**changes: Callable[[Any], Any]) -> Iterator[None]:
-    """Replace functions of the core wherever they were imported; each change makes the new one of the old one."""
+    """Replace functions wherever they were imported; each change makes the new one of the old one.
+
+    A name that several modules define is the core's, else the participant's: what else a process has loaded must not
+    change which bug is planted.
+    """
     undo: list[tuple[object, str, object]] = []
-    modules: list[object] = [
-        module for name, module in sorted(sys.modules.items()) if name.startswith(("saga.", "tests.simulation"))
-    ]
+    loaded = [name for name in sys.modules if name.startswith(("saga.", "tests.simulation"))]
+    modules: list[object] = [sys.modules[name] for name in sorted(loaded, key=_rank)]
     try:
         for name, change in changes.items():
             original = next(getattr(module, name) for module in modules if _defines(module, name))
@@ -104,6 +107,10 @@ def replaced(**changes: Callable[[Any], Any]) -> Iterator[None]:
     finally:
         for module, name, original in undo:
             setattr(module, name, original)
+
+
+def _rank(module: str) -> tuple[bool, bool, str]:
+    return not module.startswith("saga.core."), not module.startswith("saga.participant."), module
 
 
 def _defines(module: object, name: str) -> bool:

@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from saga.core import children
 from tests.simulation.hunt import run_all, run_one
 from tests.simulation.mutants import MUTANTS, Mutant, kill, smoke
 from tests.simulation.scenarios import Scenario, scenarios
@@ -54,6 +56,18 @@ def test_planted_bugs_are_found(mutant: Mutant) -> None:
     """A bug that worlds without faults cannot see is killed within a few seeds."""
     assert smoke(mutant, seeds=20) is None
     assert kill(mutant, seeds=SHORT_MUTANT_SEEDS).found is not None
+
+
+def test_what_else_is_loaded_does_not_change_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module whose name sorts first and which defines a function of the same name is left alone."""
+    other = ModuleType("saga.a_module_before_the_core")
+    exec("def answer(): ...", vars(other))
+    before = vars(other)["answer"]
+    monkeypatch.setitem(sys.modules, other.__name__, other)
+    with next(mutant for mutant in MUTANTS if mutant.name == "a child is undone when it begins to be").plant():
+        assert vars(other)["answer"] is before
+        assert children.answer.__module__ == "tests.simulation.planted_structures"
+    assert children.answer.__module__ == "saga.core.children"
 
 
 def test_a_run_is_a_function_of_its_seed() -> None:
