@@ -6,16 +6,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tests.acceptance.audit import Kill
+from tests.acceptance.hatchery import Forked, Hatchery
 from tests.servers.process import ServerProcess
 
 STOP_SECONDS = 40
+
+Start = Callable[[Sequence[str], Path, Mapping[str, str]], Forked]
+"""Of a process with this command, in this folder, with this environment."""
 
 
 class Member:
     """One process that is kept running."""
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, name: str, command: Sequence[str], folder: Path, env: Mapping[str, str], start: Start) -> None:
         self.name = name
+        self._start = start
         self.starts_count = 0
         self._command = [sys.executable, "-m", *command]
         self._folder = folder
@@ -42,7 +47,7 @@ class Member:
     def start(self) -> None:
         """Start it, again or for the first time."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._process = ServerProcess(self._command, folder=self._folder, env=self._env)
+        self._process = ServerProcess(self._command, folder=self._folder, env=self._env, start=self._start)
         self.starts_count += 1
 
     def wait_for(self, words: str, *, seconds: float = 30) -> str:
@@ -72,11 +77,12 @@ class Fleet:
         """Members that ended by themselves and were started again, as a supervisor does."""
         self._folder = folder
         self._env = dict(env)
+        self._hatchery: Hatchery | None = None
 
     def add(self, name: str, *command: str, **env: str) -> Member:
         """A process named so; it is started with the rest. `command` begins with a Python module."""
         assert name not in self.members, f"two processes are named {name}"
-        self.members[name] = Member(name, command, self._folder / name, {**self._env, **env})
+        self.members[name] = Member(name, command, self._folder / name, {**self._env, **env}, self._fork)
         return self.members[name]
 
     def start(self, chosen: Callable[[str], bool] = lambda _: True) -> None:
@@ -106,3 +112,10 @@ class Fleet:
         """End all at once."""
         for member in self.members.values():
             member.kill9()
+        if self._hatchery is not None:
+            self._hatchery.close()
+
+    def _fork(self, command: Sequence[str], folder: Path, env: Mapping[str, str]) -> Forked:
+        if self._hatchery is None:
+            self._hatchery = Hatchery(self._folder, self._env)
+        return self._hatchery.fork(command, folder, env)

@@ -4,14 +4,16 @@ What it forks is a process like any other, with connections of its own, and dies
 """
 
 import contextlib
+import gc
 import json
 import os
 import runpy
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -38,6 +40,7 @@ class Hatchery:
         self.pids: dict[str, int] = {}
         """Of the processes that run."""
         self._folder = folder
+        self._env = env
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.acceptance.hatchery", *PRELOADED, *preloaded],
             cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
@@ -46,12 +49,21 @@ class Hatchery:
 
     def start(self, name: str, module: str, *arguments: str) -> None:
         """Run `python -m module arguments`."""
+        self.pids[name] = self._fork(self._folder / f"{name}.log", (module, *arguments), ROOT, self._env)
+
+    def fork(self, command: Sequence[str], folder: Path, env: Mapping[str, str]) -> "Forked":
+        """Run `python -m module arguments` in a folder, its output in `output.log` there. See `ServerProcess`."""
+        interpreter, option, *argv = command
+        assert (interpreter, option) == (sys.executable, "-m")
+        return Forked(self._fork(folder / "output.log", argv, folder, env))
+
+    def _fork(self, log: Path, argv: Sequence[str], folder: Path, env: Mapping[str, str]) -> int:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        order = {"log": str(self._folder / f"{name}.log"), "argv": [module, *arguments]}
+        order = {"log": str(log), "argv": list(argv), "folder": str(folder), "env": dict(env)}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        self.pids[name] = int(self._process.stdout.readline())
+        return int(self._process.stdout.readline())
 
     def output(self, name: str) -> str:
         """What it wrote so far."""
@@ -87,23 +99,56 @@ class Hatchery:
                 time.sleep(POLL_SECONDS)
 
 
+class Forked:
+    """A process of a hatchery. What it ended with is not known: it is nobody's child here."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._descriptor: int | None = None
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            self._descriptor = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """None while it runs."""
+        return None if self._is_running(0) else 0
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises subprocess.TimeoutExpired."""
+        if self._is_running(timeout):
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        return 0
+
+    def _is_running(self, seconds: float | None) -> bool:
+        if self._descriptor is not None and select.select([self._descriptor], [], [], seconds)[0]:
+            os.close(self._descriptor)
+            self._descriptor = None
+        return self._descriptor is not None
+
+
 def main() -> None:
     """A line of JSON in, a process id out."""
     for module in sys.argv[1:]:
         __import__(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them: no zombies
+    gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)
+        output = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         pid = os.fork()
         if pid == 0:
-            _become(Path(order["log"]), order["argv"])
+            _become(order["argv"], output, order["folder"], order["env"])
+        os.close(output)
         print(pid, flush=True)
 
 
-def _become(log: Path, argv: list[str]) -> NoReturn:
+def _become(argv: list[str], output: int, folder: str, env: dict[str, str]) -> NoReturn:
     """This process is another one from here."""
+    os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.chdir(folder)
+    sys.path[0] = folder
+    os.environ.clear()
+    os.environ.update(env)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)

@@ -62,13 +62,13 @@ async def test_a_killed_process_ends_every_order_as_an_undisturbed_one(tmp_path:
 
 async def test_a_second_process_is_kept_out_of_the_folder(tmp_path: Path) -> None:
     """Two processes over one folder would answer each other's commands: the second one is told who is there."""
-    shop = Shop(tmp_path)
+    shop, second = Shop(tmp_path), Shop(tmp_path / "second")
     await shop.open()
     try:
-        second = Shop(tmp_path / "second")
         second.state.parent.mkdir()
         second.state.symlink_to(shop.state)
         with pytest.raises(AssertionError, match=r"process \d+ lives in"):
             await second.open()
     finally:
+        await asyncio.to_thread(second.close)
         await asyncio.to_thread(shop.close)

@@ -8,26 +8,53 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from tests.servers.reaper import REAPER
 
 POLL_SECONDS = 0.02
 
 
+class Started(Protocol):
+    """As much of a `Popen` as is needed of a process that leads a session of its own."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None:
+        """None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises subprocess.TimeoutExpired."""
+        ...
+
+
 class ServerProcess:
     """A process whose output goes to a file in its folder and which cannot outlive the test run."""
 
     def __init__(
-        self, command: Sequence[str], *, folder: Path, env: Mapping[str, str], user: str | None = None
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        env: Mapping[str, str],
+        user: str | None = None,
+        start: Callable[[Sequence[str], Path, Mapping[str, str]], Started] | None = None,
     ) -> None:
+        """`start` is another way to begin than to execute the command: it is given command, folder and environment."""
         self.folder = folder
         self.log = folder / "output.log"
+        self._command = command
         self._ended = False
+        self._popen = self._execute(env, user) if start is None else start(command, folder, env)
+        REAPER.watch(self.pid, folder)
+
+    def _execute(self, env: Mapping[str, str], user: str | None) -> Started:
         owner = pwd.getpwnam(user) if user else None
         with self.log.open("ab") as output:
-            self._popen = subprocess.Popen(
-                command,
-                cwd=folder,
+            return subprocess.Popen(
+                self._command,
+                cwd=self.folder,
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -37,7 +64,6 @@ class ServerProcess:
                 group=owner.pw_gid if owner else None,
                 extra_groups=[] if owner else None,
             )
-        REAPER.watch(self.pid, folder)
 
     @property
     def pid(self) -> int:
@@ -57,9 +83,9 @@ class ServerProcess:
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.running:
-                raise RuntimeError(f"{self._popen.args!r} ended:\n{self._tail()}")
+                raise RuntimeError(f"{self._command!r} ended:\n{self._tail()}")
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self._popen.args!r} not ready after {seconds} s:\n{self._tail()}")
+                raise TimeoutError(f"{self._command!r} not ready after {seconds} s:\n{self._tail()}")
             time.sleep(POLL_SECONDS)
 
     def terminate(self, signal_number: int = signal.SIGTERM, *, seconds: float = 30) -> None:
