@@ -101,15 +101,10 @@ def _encoded(spans: Any, form: str) -> bytes:
 
 
 async def _send(settings: Any, spans: Any, url: str) -> None:
-    from saga.adapters.telemetry.backend import OtlpBackend
-    from saga.bootstrap.telemetry import headers_of, wrong_backend
+    from saga.bootstrap.telemetry import trace_backend
     from saga.settings import masked
-    from saga.stores import CLOCK
 
-    try:
-        backend = OtlpBackend(url, headers_of(settings), CLOCK.monotonic)
-    except ValueError as error:
-        raise wrong_backend(url, error) from None
+    backend = trace_backend(settings, url)
     try:
         await backend.export(spans)
     finally:

@@ -26,6 +26,11 @@ class Tracing(Protocol):
 class TraceBackend(Protocol):
     """A tracing backend. It may be sent the same span twice, and knows it by its id."""
 
+    @property
+    def rejected(self) -> int:
+        """Spans it will never take, so far: they are dropped."""
+        ...
+
     async def export(self, spans: Sequence[Span]) -> None:
         """Hand over all of them. Raises Unavailable while it cannot take them: send all of them again, later."""
         ...

@@ -30,6 +30,7 @@ class Shelf:
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self.away = 0
+        self.rejected = 0
 
     async def export(self, spans: Sequence[Span]) -> None:
         """See `saga.ports.TraceBackend`."""
