@@ -77,7 +77,7 @@ def evolve(state: SagaState, event: e.AnyEvent) -> SagaState:
 
 
 def _costlier(state: SagaState, event: e.Costly, cost: Cost) -> SagaState:
-    if isinstance(event, executions.Definite):
+    if isinstance(event, e.Definite):
         state = executions.told_cost(state, event)
     if not cost:
         return replace(state, costs_unreadable=state.costs_unreadable + 1)

@@ -164,24 +164,12 @@ def _mark_odd(step: StepState, event: e.LateReply | e.ContradictoryReply) -> Ste
     return _with_marked(step, (event.kind, event.execution), mark)
 
 
-Definite = (
-    e.StepSucceeded | e.StepFailed | e.CompensationSucceeded | e.CompensationFailed | e.LateReply | e.ContradictoryReply
-)
-
-
-def told_cost(state: SagaState, event: Definite) -> SagaState:
+def told_cost(state: SagaState, event: e.Definite) -> SagaState:
     """A definite answer told what its execution cost."""
-    match event:
-        case e.LateReply() | e.ContradictoryReply():
-            kind = event.kind
-        case e.CompensationSucceeded() | e.CompensationFailed():
-            kind = Kind.COMPENSATION
-        case e.StepSucceeded() | e.StepFailed():
-            kind = Kind.ACTION
-        case _:
-            assert_never(event)
     step = state.steps[event.path]
-    marked = _with_marked(step, (kind, event.execution), lambda execution: replace(execution, cost_told=True))
+    marked = _with_marked(
+        step, (e.kind_of(event), event.execution), lambda execution: replace(execution, cost_told=True)
+    )
     return _with_step(state, event.path, marked)
 
 

@@ -44,6 +44,7 @@ from saga.core.events.steps import (
     CompensationFailed,
     CompensationSucceeded,
     ContradictoryReply,
+    Definite,
     DispatchConfirmed,
     DispatchDelayed,
     LateReply,
@@ -53,6 +54,7 @@ from saga.core.events.steps import (
     StepParked,
     StepReleased,
     StepSucceeded,
+    kind_of,
 )
 from saga.core.events.waits import (
     SignalConsumed,
@@ -88,6 +90,7 @@ __all__ = [
     "ContradictoryReply",
     "Costly",
     "DeadlinePassed",
+    "Definite",
     "DispatchConfirmed",
     "DispatchDelayed",
     "Event",
@@ -116,6 +119,7 @@ __all__ = [
     "WaitStarted",
     "decode",
     "encode",
+    "kind_of",
 ]
 
 AnyEvent = (

@@ -204,3 +204,18 @@ class ContradictoryReply(Costly, frozen=True, kw_only=True, tag="ContradictoryRe
     outcome: Outcome
     effect: ReplyEffect = ReplyEffect.NONE
     code: str = ""
+
+
+Definite = StepSucceeded | StepFailed | CompensationSucceeded | CompensationFailed | LateReply | ContradictoryReply
+"""What a definite answer leads to, also one that comes too late."""
+
+
+def kind_of(event: Definite | AttemptEnded | StepExhausted | StepParked) -> Kind:
+    """Whether the command that was answered does the step or undoes it."""
+    match event:
+        case StepSucceeded() | StepFailed() | StepExhausted():
+            return Kind.ACTION
+        case CompensationSucceeded() | CompensationFailed():
+            return Kind.COMPENSATION
+        case _:
+            return event.kind

@@ -35,7 +35,7 @@ def count(
     """Count one commit, which led from `before` (None: nothing) to `after`."""
     for event in commit:
         if isinstance(event, e.Costly) and event.cost is not None:
-            _cost(tallies, plan, event, event.cost)
+            _cost(tallies, _labels(plan, event.path, e.kind_of(event)), event.cost)
         match event:
             case e.CommandIssued() | e.CommandRepeated():
                 _asked(tallies, plan, after, event)
@@ -47,17 +47,8 @@ def count(
                 _rarely(tallies, plan, after, event)
 
 
-def _cost(tallies: Tallies, plan: Plan, event: e.Costly, cost: Cost) -> None:
-    """What the answer told that led to this event."""
-    match event:
-        case e.AttemptEnded() | e.StepParked() | e.LateReply() | e.ContradictoryReply():
-            labels = _labels(plan, event.path, event.kind)
-        case e.CompensationSucceeded() | e.CompensationFailed():
-            labels = _labels(plan, event.path, Kind.COMPENSATION)
-        case e.StepSucceeded() | e.StepFailed() | e.StepExhausted():
-            labels = _labels(plan, event.path, Kind.ACTION)
-        case _:
-            return
+def _cost(tallies: Tallies, labels: Labels, cost: Cost) -> None:
+    """What an answer told."""
     if not cost:
         tallies.add(m.COST_UNREADABLE, labels)
     for unit, amount in cost.items():

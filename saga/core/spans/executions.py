@@ -73,12 +73,7 @@ def dispatched(ledger: Ledger, event: e.DispatchDelayed | e.DispatchConfirmed) -
             assert_never(event)
 
 
-Answer = (
-    e.StepSucceeded | e.StepFailed | e.CompensationSucceeded | e.CompensationFailed | e.LateReply | e.ContradictoryReply
-)
-
-
-def answered(ledger: Ledger, event: Answer) -> None:
+def answered(ledger: Ledger, event: e.Definite) -> None:
     """An execution is settled; or an answer came to one that was given up before, and is shown by itself."""
     match event:
         case e.StepSucceeded():
