@@ -45,6 +45,7 @@ def repeated(ledger: Ledger, event: e.CommandRepeated | e.AttemptEnded | e.StepE
             end_attempt(ledger, event.path, event.kind, code, message=event.message, cost=event.cost)
             about = (*_step(event.path, event.kind, event.execution), (d.OUTCOME, code))
             step = ("step", event.path, event.kind)
+            ledger.end(("backoff", event.path, event.kind))  # it was asked again in a deploy gap
             ledger.begin(("backoff", event.path, event.kind), "backoff", about, parent=step)
         case e.CommandRepeated():
             ledger.end(("backoff", event.path, event.kind))
@@ -225,12 +226,17 @@ def end_attempt(
     message: str = "",
     cost: Cost | None = None,
 ) -> None:
-    """The current attempt ends, if one is open, with whatever is open inside it."""
+    """The current attempt ends, if one is open, with whatever is open inside it.
+
+    One that has ended was asked again in a deploy gap: what that cost stands on the back-off, which ends with it.
+    """
     ledger.end(("undelivered", path, kind))
     attributes: Attributes = ((d.OUTCOME, outcome), *_text(ledger, message), *d.costs(cost))
     if error:
         attributes += ((d.ERROR_TYPE, outcome),)
-    ledger.end(("attempt", path, kind), attributes, error=outcome if error else "")
+    attempt = ledger.end(("attempt", path, kind), attributes, error=outcome if error else "")
+    if attempt is None and cost is not None:
+        ledger.end(("backoff", path, kind), d.costs(cost))
 
 
 def close(ledger: Ledger, path: str, kind: Kind, outcome: str, *, error: str = "", more: Attributes = ()) -> None:

@@ -93,3 +93,19 @@ def test_no_cost_and_one_that_cannot_be_read(cost: Cost | None, shown: list[tupl
     case = Case(plan(step("a")))
     case.ok("a", cost=cost)
     assert costs(case) == shown
+
+
+def test_what_an_answer_in_a_deploy_gap_costs_is_on_the_back_off() -> None:
+    """The attempt ended with the refusal, and asking again is not recorded: the open back-off has the cost."""
+    case = Case(plan(step("a")))
+    command = case.sent()
+    case.answer(command, Outcome.REFUSED, code="unknown-command")
+    case.answer(command, Outcome.RETRY, code="busy", cost=CENT)
+    case.tick(120)
+    case.ok("a", cost=CENT)
+    assert [span.name for span in spans(case)].count("backoff") == 2
+    assert costs(case) == [
+        ("backoff", "0.01 USD"),
+        ("send saga.commands:a-service.A.v1", "0.01 USD"),
+        ("order", "0.02 USD"),
+    ]
