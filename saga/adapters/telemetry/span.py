@@ -6,6 +6,7 @@ SDK's context, and a handler and its instrumentations may add to it what they ad
 """
 
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from random import getrandbits  # noqa: TID251 - a span's id is of this run alone; nothing is decided by it
@@ -144,12 +145,12 @@ class CommandSpan(Span):
         )
 
 
-class KeepsCommandSpans:
+class KeepsCommandSpans(ABC):
     """A tracer provider of ours: spans around commands are made here and handed to it."""
 
+    @abstractmethod
     def keep(self, span: CommandSpan) -> None:
         """Takes a span that has ended. Never waits."""
-        raise NotImplementedError
 
 
 class Fixed:
