@@ -102,6 +102,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """Nothing was found."""
         return not self.problems
 
+    def print(self) -> None:
+        """How often what happened, then what was found, a line each."""
+        for name, count in sorted(self.counts.items()):
+            print(f"{count:8}  {name}")
+        for problem in self.problems:
+            print(problem)
+
 
 Check = Callable[[Evidence], Iterator[tuple[str, str]]]
 

@@ -154,10 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         town.close()
     print(f"folder {folder}, {time.monotonic() - begun:.0f} s")
-    for name, count in sorted(report.counts.items()):
-        print(f"{count:8}  {name}")
-    for problem in report.problems:
-        print(problem)
+    report.print()
     raise SystemExit(0 if report.clean else 1)
 
 
