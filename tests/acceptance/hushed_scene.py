@@ -38,6 +38,8 @@ QUEUES_COUNT = 4
 """Starts, signals, replies and commands."""
 PARKED_COUNT = 3
 """`parked`, `doubted` and `refused`."""
+TROUBLE = "503"
+"""The status with which the backend refuses."""
 
 
 class Hushed(Scene):
@@ -153,6 +155,13 @@ class Hushed(Scene):
         async with asyncio.timeout(SOON_SECONDS):
             while await self._count("select count(distinct origin) from parked") < QUEUES_COUNT:
                 await asyncio.sleep(0.1)
+
+    async def troubled(self) -> None:
+        """Wait until a page says that the backend refuses, and keep what all of them say then."""
+        async with asyncio.timeout(SOON_SECONDS):
+            while not any(TROUBLE in page for page in self.pages_of_trouble.values()):
+                self.pages_of_trouble = await asyncio.to_thread(self.shown)
+                await asyncio.sleep(0.05)
 
     def shown(self) -> dict[str, str]:
         """What the endpoints of both processes say."""

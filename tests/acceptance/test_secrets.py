@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.hushed import MARK, OF_ADDRESSES, PLACES, SERVICE, hush
-from tests.acceptance.hushed_scene import ASKED, FATES, Hushed
+from tests.acceptance.hushed_scene import ASKED, FATES, TROUBLE, Hushed
 from tests.otlp import Backend
 from tests.servers import PostgresServer, RabbitServer
 
@@ -59,12 +59,12 @@ def scene(postgres: PostgresServer, broker: RabbitServer, tmp_path_factory: pyte
 async def _play(scene: Hushed, rabbit: RabbitServer) -> None:
     await scene.begin(**dict.fromkeys(FATES, "hushed"), **dict.fromkeys(ASKED, "asked"))
     await scene.people()
-    scene.backend.status = 503
+    scene.backend.status = int(TROUBLE)
     await scene.operators()
     await scene.liar()  # before the others: of one message five lines are written in ten seconds
     await scene.peers()
     await scene.poisoned()
-    scene.pages_of_trouble = scene.shown()
+    await scene.troubled()
     scene.backend.status = 200
     vhost = scene.amqp.rpartition("/")[2]
     await asyncio.to_thread(rabbit.ctl, "close_all_connections", "--vhost", vhost, "a test")
@@ -117,7 +117,7 @@ def test_on_no_page(scene: Hushed) -> None:
     """Readiness and metrics, while all is well and while something is away."""
     for pages in (scene.pages, scene.pages_of_trouble):
         assert {name for name, page in pages.items() if leaked(page)} == set()
-    assert any("503" in page for page in scene.pages_of_trouble.values())
+    assert any(TROUBLE in page for page in scene.pages_of_trouble.values())
 
 
 def test_in_no_summary(scene: Hushed) -> None:
