@@ -26,7 +26,7 @@ def management() -> Iterator[tuple[PrivateRabbit, str]]:
     with PrivateRabbit(config=f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}") as broker:
         plugins = broker.folder / "enabled_plugins"
         plugins.write_text("[rabbitmq_management].\n")
-        broker.eval(f'rabbit_plugins:ensure("{plugins}").')
+        broker.eval(f'rabbit:await_startup(), rabbit_plugins:ensure("{plugins}").')
         yield broker, f"http://guest:guest@127.0.0.1:{port}"
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import aio_pika
@@ -107,6 +108,14 @@ async def test_a_private_broker_survives_kill_and_forgets_when_wiped(tmp_path: P
         broker.wipe()
         assert broker.ctl("list_queues", "name", "--no-table-headers").split() == []
         assert await roundtrip(broker.url) == b"there and back"
+
+
+def test_an_expression_has_a_value_or_fails(rabbit: RabbitServer) -> None:
+    """By rabbitmqctl, which every broker has, and by what is quicker."""
+    for evaluated in (rabbit.eval, partial(RabbitServer.eval, rabbit)):
+        assert evaluated("1 + 1.").strip() == "2"
+        with pytest.raises(RuntimeError, match="badmatch"):
+            evaluated("ok = bad.")
 
 
 def test_a_killed_run_leaves_no_server_behind() -> None:

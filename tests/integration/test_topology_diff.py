@@ -37,7 +37,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbit]:
     with PrivateRabbit(definitions=definitions, user="admin:pw", config=config) as broker:
         plugins = broker.folder / "enabled_plugins"
         plugins.write_text("[rabbitmq_management].\n")
-        broker.eval(f'rabbit_plugins:ensure("{plugins}").')
+        broker.eval(f'rabbit:await_startup(), rabbit_plugins:ensure("{plugins}").')
         broker.definitions = definitions  # type: ignore[attr-defined]  # to go back to
         broker.api = f"http://127.0.0.1:{port}"  # type: ignore[attr-defined]  # where this one's plugin listens
         yield broker
