@@ -74,7 +74,7 @@ class Client(Saying):
         """
         await self._letters.open()
         what = f"{started.message.name} {started.saga}"
-        answer = await self._letters.end(start_to_wire(started.message), what, within)
+        answer = await self._letters.end(start_to_wire(started.message), what, within, joined=started.existing)
         return ended(started.definition, answer)  # type: ignore[return-value]  # a name is Started[Raw]
 
     @overload

@@ -81,17 +81,22 @@ class Correspondence:
             raise Refused(answer.result().code, answer.result().reason)
         return answer.result()
 
-    async def end(self, question: Outgoing, what: str, within: timedelta) -> ResultMessage:
+    async def end(self, question: Outgoing, what: str, within: timedelta, *, joined: bool) -> ResultMessage:
         """Wait for the end of what this start began. A lost answer is asked for again: the same start says how its
-        saga ended. Raises TimeoutError."""
+        saga ended. Raises TimeoutError.
+
+        `joined`: the saga was there before, so its end is told to whoever began it, and here it is known by asking.
+        """
         message_id = question.message_id
         end = self._ends.setdefault(message_id, asyncio.get_running_loop().create_future())
         if (unread := self._unread.pop(message_id, None)) is not None and not end.done():
             end.set_result(unread)
+        pause = REPEAT_FIRST_SECONDS if joined else REPEAT_MAX_SECONDS
         try:
             async with asyncio.timeout(within.total_seconds()):
                 while not end.done():
-                    await asyncio.wait({end}, timeout=REPEAT_MAX_SECONDS)
+                    await asyncio.wait({end}, timeout=pause)
+                    pause = min(pause * 2, REPEAT_MAX_SECONDS)
                     if not end.done():
                         await self._bus.publish([question])
         except TimeoutError:

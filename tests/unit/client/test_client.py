@@ -107,6 +107,22 @@ async def test_a_caller_that_comes_back_hears_the_end(rig: Rig, client: Client) 
 
 
 @pytest.mark.usefixtures("engine")
+async def test_a_caller_that_joins_a_saga_asks_how_it_ended(
+    rig: Rig, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end is told to the one who began it: the other one asks soon, then ever more rarely."""
+    monkeypatch.setattr("saga.client.correspondence.REPEAT_FIRST_SECONDS", 0.001)
+    monkeypatch.setattr("saga.client.correspondence.REPEAT_MAX_SECONDS", 60.0)
+    first = Client(rig.broker.bus(CALLER), CountingIds(20_000), name="first")
+    await first.start("order", ORDER, key="k", within=SOON)
+    await first.close()
+    joined = await client.start("order", ORDER, key="k", within=SOON)
+    assert joined.existing
+    (ended, _) = await asyncio.gather(client.result(joined, within=SOON), both_steps(rig))
+    assert ended.status == "completed"
+
+
+@pytest.mark.usefixtures("engine")
 async def test_cancel_by_id_and_by_key(rig: Rig, client: Client) -> None:
     """Both are accepted; what is unknown or over is refused."""
     one = await client.start("order", ORDER, key="one", within=SOON)
