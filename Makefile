@@ -54,8 +54,8 @@ check: lint ## format, lint, types, import contracts, tidiness: what CI runs bef
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
+	@echo "$(BIN)/mypy and $(BIN)/pyright, side by side"
+	@$(BIN)/mypy & mypy=$$!; $(BIN)/pyright --pythonpath $(BIN)/python --warnings; found=$$?; wait $$mypy && exit $$found
 	$(BIN)/lint-imports
 
 .PHONY: format
