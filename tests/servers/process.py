@@ -13,6 +13,7 @@ from typing import Protocol
 from tests.servers.reaper import REAPER
 
 POLL_SECONDS = 0.02
+DYING_SECONDS_MAX = 30.0
 
 
 class Started(Protocol):
@@ -97,12 +98,20 @@ class ServerProcess:
         self.kill9()
 
     def kill9(self) -> None:
-        """End the whole group at once, as a power cut would. Safe to call again."""
+        """End all of it at once, as a power cut would, and wait until all of it is gone. Safe to call again.
+
+        A child that is still dying holds what the next start asks for: shared memory, a port. Raises TimeoutError.
+        """
         if self._ended:
             return
         if self.running:
-            self._signal_all(signal.SIGKILL)
+            killed = self._signal_all(signal.SIGKILL)
             self._popen.wait()
+            deadline = time.monotonic() + DYING_SECONDS_MAX
+            while alive := [pid for pid in killed if lives(pid)]:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{self._command!r}: {alive} do not die")
+                time.sleep(POLL_SECONDS)
         REAPER.forget(self.pid, self.folder)
         self._ended = True
 
@@ -113,10 +122,13 @@ class ServerProcess:
     def thaw(self) -> None:
         self._signal_all(signal.SIGCONT)
 
-    def _signal_all(self, signal_number: int) -> None:
-        for pid in descendants(self.pid):
+    def _signal_all(self, signal_number: int) -> list[int]:
+        """To the process and its children; returns who they were."""
+        pids = descendants(self.pid)
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):  # it ended first
                 os.kill(pid, signal_number)
+        return pids
 
     def _tail(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]
@@ -135,3 +147,11 @@ def descendants(root: int) -> list[int]:
     for pid in found:  # grows while we walk it
         found.extend(children.get(pid, ()))
     return found
+
+
+def lives(pid: int) -> bool:
+    """Whether it has not ended; one that has and that nobody waited for yet is a zombie and holds nothing."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
