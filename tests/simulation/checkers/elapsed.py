@@ -9,6 +9,7 @@ from saga.core import inputs as i
 from saga.core.bounds import RETRY_AFTER_MAX
 from saga.core.identity import attempt_id, idempotency_key
 from saga.core.messages import Kind
+from saga.core.retry import in_deploy_gap
 from tests.simulation.checkers.shadow import Shadow
 from tests.simulation.store import Commit, Row
 from tests.simulation.violation import Violation
@@ -51,7 +52,9 @@ def _exhausted(row: Row, event: e.StepExhausted | e.StepParked) -> None:
     step, before = row.plan.step(event.path), row.commits[-2].state.steps.get(event.path)
     if before is None or getattr(event, "kind", Kind.ACTION) is not Kind.ACTION or step.within is None:
         return
-    if step.retry.attempts is not None and before.action.counted >= step.retry.attempts:
+    # What was asked again in a deploy gap, and is answered by a service that knows it now, was an attempt after all.
+    counted = before.action.counted + in_deploy_gap(before.action)
+    if step.retry.attempts is not None and counted >= step.retry.attempts:
         return
     next_attempt = max(step.retry.cap, RETRY_AFTER_MAX if _asked_to_wait(row) else timedelta(0))
     _at_least(row, event.at + next_attempt, _budget_since(row, event.path), step.within, f"the time of {event.path}")
