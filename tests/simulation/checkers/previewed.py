@@ -27,10 +27,11 @@ def on_commit(world: "World", row: Row, commit: Commit, shadow: Shadow) -> None:
         state = evolve(state, event)
         scout.clock += 1
         scout.event(event)
-    said = preview(row.plan, state, commit.at)
+    decided_at = commit.events[begun].at  # by a clock that may be an hour off: whoever looks has the same
+    said = preview(row.plan, state, decided_at)
     if said.takes_effect not in ("now", "if-pivot-fails"):
         raise Violation("preview", f"{row.saga} is compensated, and the preview says {said.takes_effect}")
-    _is_allowed(row, said, scout, commit.at)
+    _is_allowed(row, said, scout, decided_at)
     if row.state.paused_at is None:
         _begins_like_it(said, commit.events[begun + 1 :], {path for path, undo in shadow.undos.items() if undo.open})
     world.checkers.previews[row.saga] = {undo.path for stage in said.stages for undo in stage}
