@@ -14,7 +14,7 @@ SEED ?=
 RUNS ?= 200
 ARGS ?=
 # Of the tests: half of them wait for servers most of the time.
-WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 5 ? n + 1 : 6)))
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 5 ? n + 2 : 6)))
 
 # What contracts/asyncapi.json describes.
 ASYNCAPI_MODULES := contracts.inventory contracts.payments contracts.shipping contracts.notifications \
