@@ -1,4 +1,4 @@
-"""Fixtures every test may ask for, and the order of the run: quick and pure first, servers and chaos last."""
+"""Fixtures every test may ask for, and the order of the run: quick and pure first, servers and processes last."""
 
 import itertools
 import os
@@ -22,7 +22,6 @@ STAGES = (
     "integration",
     "infra",
     "simulation",
-    "chaos",
     "acceptance",
 )
 
