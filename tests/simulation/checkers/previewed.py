@@ -31,9 +31,10 @@ def on_commit(world: "World", row: Row, commit: Commit, shadow: Shadow) -> None:
     said = preview(row.plan, state, decided_at)
     if said.takes_effect not in ("now", "if-pivot-fails"):
         raise Violation("preview", f"{row.saga} is compensated, and the preview says {said.takes_effect}")
+    under_way = {path for path, undo in scout.undos.items() if undo.open}
     _is_allowed(row, said, scout, decided_at)
     if row.state.paused_at is None:
-        _begins_like_it(said, commit.events[begun + 1 :], {path for path, undo in shadow.undos.items() if undo.open})
+        _begins_like_it(said, commit.events[begun + 1 :], under_way)
     world.checkers.previews[row.saga] = {undo.path for stage in said.stages for undo in stage}
     world.marks["previewed"] += 1
     world.marks["previewed in stages"] += len(said.stages) > 1
