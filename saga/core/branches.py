@@ -9,10 +9,12 @@ from saga.core.address import Address, inside
 from saga.core.blocks import LIMIT, Block, Each, Join, OnBranchFailed, Parallel, Repeat
 from saga.core.document import LIST, UNREADABLE
 from saga.core.evaluation import holds, render
+from saga.core.executions import released
 from saga.core.expression import EvaluationError
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.messages import Kind
 from saga.core.place import Place
+from saga.core.plan import released_with
 from saga.core.progress import BLOCKED, DONE, Done, Emit, Failing, Progress
 from saga.core.reads import check_reads
 from saga.core.state import BlockMode, SagaState, Turn
@@ -58,7 +60,14 @@ def parallel(place: Place, block: Parallel, walk: Walk, undo: Walk) -> Progress:
         if isinstance(progress, Done):
             others = (other for other in block.branches if other is not branch)
             paths = tuple(place.path(other.path) for other in others)
-            return Emit((e.BranchChosen(at=place.now, path=here, branch=place.path(branch.path), others=paths),))
+            won = e.BranchChosen(
+                at=place.now,
+                path=here,
+                branch=place.path(branch.path),
+                others=paths,
+                released=released_with(place.plan, place.state, *paths),
+            )
+            return Emit((won,))
     return together(found, OnBranchFailed.FINISH)
 
 
@@ -162,7 +171,8 @@ def evolved(state: SagaState, event: Branching) -> SagaState:
         case e.BranchChosen():
             given_up = dict.fromkeys(event.others, BlockMode.UNDOING)
             chosen = {**state.chosen, event.path: event.branch}
-            return msgspec.structs.replace(state, chosen=chosen, blocks={**state.blocks, **given_up})
+            state = msgspec.structs.replace(state, chosen=chosen, blocks={**state.blocks, **given_up})
+            return released(state, event.released)
         case e.MapStarted():
             items = tuple(map(bytes, event.items))
             recorded = state.recorded_bytes + sum(map(len, items))

@@ -96,7 +96,8 @@ def _other(state: SagaState, event: _Other, here: Order) -> SagaState:  # noqa: 
         case e.ArmChosen():
             return replace(state, arms={**state.arms, event.path: event.taken})
         case e.BlockFailed():
-            return replace(state, blocks={**state.blocks, event.path: BlockMode.UNDOING})
+            failed = replace(state, blocks={**state.blocks, event.path: BlockMode.UNDOING})
+            return executions.released(failed, event.released)
         case e.BlockUndone():
             return replace(state, blocks={**state.blocks, event.path: BlockMode.OTHERWISE})
         case e.SagaPaused():

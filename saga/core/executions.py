@@ -1,6 +1,6 @@
 """What events say of one step's executions: sent, answered, parked. Part of `saga.core.evolve`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import assert_never
 
 import msgspec
@@ -210,6 +210,11 @@ def _with_execution(state: SagaState, path: str, execution: Execution) -> SagaSt
 
 def _with_step(state: SagaState, path: str, step: StepState) -> SagaState:
     return replace(state, steps={**state.steps, path: step})
+
+
+def released(state: SagaState, paths: Collection[str]) -> SagaState:
+    """These were parked going forward, in a block that was given up."""
+    return replace(state, parked={path: p for path, p in state.parked.items() if path not in paths}) if paths else state
 
 
 def unparked(state: SagaState, path: str, kind: Kind) -> SagaState:

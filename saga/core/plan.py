@@ -93,6 +93,21 @@ def given_up(plan: Plan, state: SagaState, path: str) -> bool:
     return any(instance(scope.path, at) in state.blocks for scope in plan.scopes[template(path)])
 
 
+def stands_in(plan: Plan, path: str, scope: str) -> bool:
+    """Whether what stands at an instance path is given up with that branch or attempt block."""
+    at = address_of(path)
+    return any(instance(around.path, at) == scope for around in plan.scopes.get(template(path), ()))
+
+
+def released_with(plan: Plan, state: SagaState, *scopes: str) -> tuple[str, ...]:
+    """What was parked on the way forward in branches or attempt blocks: nobody needs to look once they are given up.
+
+    A step that may have happened is undone as unknown, as it is when the whole saga compensates.
+    """
+    forward = [path for path, parked in state.parked.items() if parked.kind is Kind.ACTION]
+    return tuple(path for path in forward if any(stands_in(plan, path, scope) for scope in scopes))
+
+
 def wanted(plan: Plan, state: SagaState, path: str) -> bool:
     """The saga is going forward, and what stands at this instance path is part of its way."""
     return state.phase is Phase.RUNNING and not given_up(plan, state, path)

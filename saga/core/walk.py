@@ -30,7 +30,7 @@ from saga.core.expression import EvaluationError
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.messages import Kind, Outcome
 from saga.core.place import Place
-from saga.core.plan import Plan
+from saga.core.plan import Plan, released_with
 from saga.core.progress import BLOCKED, DONE, Done, Emit, Failing, Progress
 from saga.core.state import BlockMode, SagaState
 from saga.core.waits import signal, sleep
@@ -126,7 +126,14 @@ class Walker:
             return Emit((e.BlockUndone(at=self._now, path=here),)) if isinstance(undone, Done) else undone
         progress = self.sequence(block.body, place.at)
         if isinstance(progress, Failing) and progress.code in block.on:
-            return Emit((e.BlockFailed(at=self._now, path=here, step=progress.path, code=progress.code),))
+            failed = e.BlockFailed(
+                at=self._now,
+                path=here,
+                step=progress.path,
+                code=progress.code,
+                released=released_with(self._plan, self._state, here),
+            )
+            return Emit((failed,))
         return progress
 
     def _undo(self, blocks: tuple[Block, ...], at: Address) -> Progress:

@@ -33,6 +33,7 @@ SLOW = frozenset(
         "late failed overrides ok",
         "a child to be cancelled goes on",
         "a click counts after the expiry",
+        "what is parked outlives its block",
     }
 )
 """Only a long run finds these."""
@@ -235,6 +236,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "waiting",
         planted_structures.expires_after_the_decision,
     ),
+    structured("what is parked outlives its block", released_with=planted_structures.releases_nothing),
     structured("a decision after its time counts", _over=planted_structures.click_after_the_end),
     structured("one person is a quorum", on_decision=planted_structures.counts_twice),
     structured("approved whatever was seen", on_decision=planted_structures.whatever_was_seen),

@@ -29,6 +29,11 @@ def failed_branch_is_done(original: Any) -> Any:
     return together
 
 
+def releases_nothing(_original: Any) -> Any:
+    """What is parked in a block stays parked when the block is given up."""
+    return lambda *_: ()
+
+
 def one_sibling_is_unknown(original: Any) -> Any:
     """Of several steps in flight only the newest is undone."""
 

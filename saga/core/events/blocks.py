@@ -18,6 +18,8 @@ class BlockFailed(Event, frozen=True, kw_only=True, tag="BlockFailed", omit_defa
     path: str
     step: str
     code: str
+    released: tuple[str, ...] = ()
+    """What was parked in it, going forward: it is undone as unknown, and in front of nobody any more."""
 
 
 class BlockUndone(Event, frozen=True, kw_only=True, tag="BlockUndone", omit_defaults=True):
@@ -34,6 +36,8 @@ class BranchChosen(Event, frozen=True, kw_only=True, tag="BranchChosen", omit_de
     """The one that won."""
     others: tuple[str, ...]
     """The branches that are given up and undone."""
+    released: tuple[str, ...] = ()
+    """What was parked in those, going forward: it is undone as unknown, and in front of nobody any more."""
 
 
 class MapStarted(Event, frozen=True, kw_only=True, tag="MapStarted", omit_defaults=True):

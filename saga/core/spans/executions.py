@@ -1,5 +1,6 @@
 """Spans of a step's executions: what was asked, its attempts, what came back, and the time between."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import assert_never
 
@@ -8,6 +9,7 @@ from saga.core.address import template
 from saga.core.definition import CommandTemplate
 from saga.core.identity import attempt_id, idempotency_key
 from saga.core.messages import Kind
+from saga.core.plan import stands_in
 from saga.core.spans import data as d
 from saga.core.spans.data import Attributes, Link, SpanKind
 from saga.core.spans.ledger import PAUSED, Ledger, Open, Place, Run
@@ -253,10 +255,18 @@ def close(ledger: Ledger, path: str, kind: Kind, outcome: str, *, error: str = "
     ledger.end(step, attributes, error=error)
 
 
-def give_up_waiting(ledger: Ledger, within: str = "") -> None:
-    """Waits and requests below a block, or all of them, wait for nothing any more."""
-    for place in [place for place in ledger.open if place[0] in WAITS and place[1].startswith(within)]:
-        ledger.end(place, ((d.OUTCOME, "given-up"),))
+def give_up_waiting(ledger: Ledger, scope: str | None = None) -> None:
+    """Waits and requests in a branch or attempt block, or all of them, wait for nothing any more."""
+    waiting = [place for place in ledger.open if place[0] in WAITS]
+    for place in waiting:
+        if scope is None or stands_in(ledger.plan, place[1], scope):
+            ledger.end(place, ((d.OUTCOME, "given-up"),))
+
+
+def give_up_parked(ledger: Ledger, paths: Iterable[str]) -> None:
+    """What was parked going forward is in front of nobody any more."""
+    for path in paths:
+        ledger.end(("parked", path, Kind.ACTION))
 
 
 def close_all(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from saga.core.identity import anchor_id, trace_id
 from saga.core.messages import Kind
 from saga.core.spans import data as d
 from saga.core.spans.data import Attributes, Link
-from saga.core.spans.executions import close_all, give_up_waiting
+from saga.core.spans.executions import close_all, give_up_parked, give_up_waiting
 from saga.core.spans.ledger import SAGA, Ledger, Open, Trace
 
 FOR_THE_PARENT: Final = frozenset({"parent", "cancelled"})
@@ -84,8 +84,8 @@ def turned(ledger: Ledger, event: e.CompensationStarted | e.BlockFailed | e.Dead
             asking = ledger.book.undone_for if event.because in FOR_THE_PARENT else ()
             if SAGA not in ledger.open:  # a child that had completed is undone with its parent
                 ledger.begin(SAGA, f"{dict(ledger.book.attributes)[d.SAGA_NAME]} undone", (), links=asking)
-            for path in [place[1] for place in ledger.open if place[0] == "parked" and place[2] == Kind.ACTION]:
-                ledger.end(("parked", path, Kind.ACTION))
+            parked = [place for place in ledger.open if place[0] == "parked" and place[2] == Kind.ACTION]
+            give_up_parked(ledger, [place[1] for place in parked])
             attributes: Attributes = ((d.SAGA_BECAUSE, d.word(event.because)), (d.OUTCOME, code))
             if event.path:
                 attributes += ((d.STEP_NAME, event.path),)
@@ -94,7 +94,8 @@ def turned(ledger: Ledger, event: e.CompensationStarted | e.BlockFailed | e.Dead
             links = asking + ledger.about(event.path, Kind.ACTION)
             ledger.moment("turn", "compensation started", attributes, links=links)
         case e.BlockFailed():
-            give_up_waiting(ledger, f"{event.path}/")
+            give_up_waiting(ledger, event.path)
+            give_up_parked(ledger, event.released)
             attributes = ((d.STEP_NAME, event.step), (d.OUTCOME, d.word(event.code)))
             links = ledger.about(event.step, Kind.ACTION)
             ledger.moment("turn", f"{event.path} takes the other way", attributes, links=links)

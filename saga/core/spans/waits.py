@@ -5,7 +5,7 @@ from typing import Final, assert_never
 from saga.core import events as e
 from saga.core.spans import data as d
 from saga.core.spans.data import Attributes
-from saga.core.spans.executions import give_up_waiting
+from saga.core.spans.executions import give_up_parked, give_up_waiting
 from saga.core.spans.ledger import Ledger
 from saga.core.spans.life import acted
 
@@ -87,7 +87,8 @@ def ways(ledger: Ledger, event: e.BranchChosen | e.MapStarted) -> None:
     match event:
         case e.BranchChosen():
             for other in event.others:
-                give_up_waiting(ledger, f"{other}/")
+                give_up_waiting(ledger, other)
+            give_up_parked(ledger, event.released)
             ledger.moment("turn", f"{event.path} takes {event.branch}", ((BLOCK, event.path),))
         case e.MapStarted():
             ledger.moment("turn", f"{event.path} begins", ((BLOCK, event.path), (ITEMS, len(event.items))))

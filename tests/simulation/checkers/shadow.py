@@ -1,6 +1,7 @@
 """A saga's story told again from its events alone, in the plainest way: what the checkers compare the core with."""
 
 import copy
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -118,17 +119,23 @@ class Shadow:
                 self.arms[event.path] = event.taken
             case e.BlockFailed():
                 self.blocks[event.path] = "undoing"
+                self._released(event.released)
             case e.BlockUndone():
                 self.blocks[event.path] = "otherwise"
             case e.BranchChosen():
                 self.chosen[event.path] = event.branch
                 self.blocks |= dict.fromkeys(event.others, "undoing")
+                self._released(event.released)
             case e.MapStarted():
                 self.items[event.path] = len(event.items)
             case e.LoopTurned():
                 self.turns[event.path] = event.turn
             case _:
                 self._phase(event)
+
+    def _released(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self.parked.pop(path, None)
 
     def _phase(self, event: e.AnyEvent) -> None:
         match event:

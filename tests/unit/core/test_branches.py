@@ -17,14 +17,17 @@ from saga.core.blocks import (
     OnUndoFailed,
     Parallel,
     Repeat,
+    RetryPolicy,
     StepKind,
 )
+from saga.core.events import ParkCode
 from saga.core.expression import Collect, Compare, Literal, Object, Ref, ScalarType
-from saga.core.messages import Kind
+from saga.core.messages import Kind, Outcome
 from saga.core.outstanding import outstanding
 from saga.core.state import Phase
 from tests.builders import Case, names, plan, raw, step, template
 
+ONCE = RetryPolicy(attempts=1)
 ITEMS = Ref("input", ("seats",), ScalarType.LIST)
 SEATS = b'{"id":"o1","seats":[{"email":"a"},{"email":"b"},{"email":"c"}]}'
 
@@ -117,6 +120,64 @@ def test_one_branch_is_enough_and_the_others_are_undone_before_it_goes_on() -> N
     assert on_wire(case) == ["undo b"]
     case.ok("b")
     assert on_wire(case) == ["after"]
+
+
+def parked(case: Case, path: str) -> None:
+    """Nobody answers, and it may be tried once."""
+    case.answer(case.sent(path), Outcome.RETRY, code="unavailable")
+    assert case.state.parked[path].code is ParkCode.EXHAUSTED
+
+
+def test_what_is_parked_in_a_branch_that_is_given_up_is_undone_as_unknown() -> None:
+    """Nobody needs to look at it any more: the other branch has won."""
+    case = Case(plan(parallel((step("a"),), (step("b"), step("c", retry=ONCE)), join=Join.ANY), step("after")))
+    case.ok("b")
+    parked(case, "c")
+    events = case.ok("a")
+    assert names(events)[:2] == ["StepSucceeded a", "BranchChosen both"]
+    assert case.state.parked == {}
+    assert on_wire(case) == ["undo c"]
+    case.ok("c")
+    case.ok("b")
+    assert on_wire(case) == ["after"]
+
+
+def test_what_is_parked_elsewhere_stays_parked() -> None:
+    """Giving a block up says nothing about its siblings, nor about what follows it."""
+    trying = Attempt(path="try", on=("Declined",), body=(step("x"), step("y")), otherwise=(step("z"),))
+    case = Case(plan(parallel((trying,), (step("b", retry=ONCE),))))
+    parked(case, "b")
+    case.ok("x")
+    case.failed("y")
+    assert list(case.state.parked) == ["b"]
+    assert on_wire(case) == ["undo x"]
+
+
+def test_an_attempt_gives_up_what_is_parked_in_it() -> None:
+    """Sibling branches of an attempt: one fails, the other stands in front of a person who is not needed any more."""
+    both = parallel((step("x"), step("y", retry=ONCE)), (step("b"),))
+    case = Case(plan(Attempt(path="try", on=("Declined",), body=(both,), otherwise=(step("z"),))))
+    case.ok("x")
+    parked(case, "y")
+    case.failed("b")
+    assert case.state.parked == {}
+    assert on_wire(case) == ["undo y"]
+    case.ok("y")
+    case.ok("x")
+    assert on_wire(case) == ["z"]
+
+
+def test_an_undo_that_is_parked_stays_in_front_of_a_person() -> None:
+    """It still has to be settled: the block that is given up around it waits for that."""
+    inner = Attempt(path="in", on=("Declined",), body=(step("x"), step("y")), otherwise=(step("z"),))
+    outer = parallel((inner,), (step("b"),))
+    case = Case(plan(Attempt(path="out", on=("Declined",), body=(outer,), otherwise=(step("w"),))))
+    case.ok("x")
+    case.failed("y")
+    case.answer(case.sent("x"), Outcome.REFUSED, code="in-doubt")
+    case.failed("b")
+    assert list(case.state.parked) == ["x"]
+    assert on_wire(case) == []
 
 
 def test_any_fails_only_when_every_branch_failed() -> None:

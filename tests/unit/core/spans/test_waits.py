@@ -7,11 +7,11 @@ import msgspec
 from saga.core import events as e
 from saga.core import inputs as i
 from saga.core.approvals import digest_of
-from saga.core.blocks import Approval, Await, Branch, Parallel, Sleep, Step, StepKind
+from saga.core.blocks import Approval, Await, Branch, Join, Parallel, Sleep, Step, StepKind
 from saga.core.definition import RetryPolicy
 from saga.core.expression import Literal, Object, Ref, ScalarType, Text
 from saga.core.identity import trace_id, traceparent
-from saga.core.messages import Choice
+from saga.core.messages import Choice, Outcome
 from saga.core.spans import Span
 from saga.core.spans.tracing import rebuild, trace_commit
 from tests.builders import INPUT_ID, NOW, SAGA, Case, after, plan, raw, step, template
@@ -157,3 +157,23 @@ def test_a_digest_is_no_attribute() -> None:
     """It would tell whether a guess is right."""
     case = Case(plan(REVIEW, SEND, deadline=timedelta(days=9)))
     assert digest_of(case.state.requests["review"].subject) not in repr(whole(case))
+
+
+def test_a_branch_that_is_given_up_waits_no_longer() -> None:
+    """Its sleep ends when another branch has won, and so does what stood in front of a person; not with the saga."""
+    once = RetryPolicy(attempts=1)
+    branches = (
+        Branch(path="left", body=(step("a"),)),
+        Branch(path="right", body=(Sleep(path="night", time=Literal(raw('"P1D"'))),)),
+        Branch(path="middle", body=(step("b", retry=once),)),
+    )
+    case = Case(plan(Parallel(path="both", branches=branches, join=Join.ANY), step("after")))
+    case.answer(case.sent("b"), Outcome.RETRY, code="unavailable")
+    case.ok("a")
+    case.pass_time(60)
+    case.ok("b")
+    case.ok("after")
+    spans = whole(case)
+    chosen = next(span for span in spans if span.name == "both takes left")
+    ends = {span.name: span.end_ns for span in spans}
+    assert (ends["wait night"], ends["parked"]) == (chosen.end_ns, chosen.end_ns), sorted(ends)
