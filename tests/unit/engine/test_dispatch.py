@@ -5,13 +5,17 @@ from collections.abc import Mapping
 import pytest
 
 from saga.adapters.memory.bus import Fate
-from saga.core.inputs import Delivered, Undelivered
+from saga.core.blocks import Branch, Parallel
+from saga.core.inputs import Delivered, Pause, Resume, Undelivered
 from saga.core.messages import Outcome
 from saga.engine import dispatch
 from saga.engine.dispatch import Wanted, dispatch_of, wanted
+from saga.engine.operate import operate
 from saga.ports import Sent, Unavailable
-from tests.builders import Case, plan, step
+from tests.builders import NOW, Case, plan, step
 from tests.unit.engine.rig import Rig
+
+LOST = Fate(copies=0, sent=Sent("unknown", "no confirm"))
 
 
 async def test_a_command_without_a_queue_waits_for_delivery(rig: Rig) -> None:
@@ -170,6 +174,23 @@ async def test_answers_that_reach_nobody_trouble_nobody(rig: Rig) -> None:
     process = await rig.process()
     hop = await process.handle(await rig.start(reply_to="shop.gone"))
     assert await process.dispatches.send(hop.dispatches, hop.answers) == []
+
+
+async def test_an_answer_during_a_pause_proves_nothing_about_a_sibling() -> None:
+    """Nothing is outstanding while a saga is paused; what never reached its queue is sent when it is resumed."""
+    branches = (Branch(path="left", body=(step("reserve"),)), Branch(path="right", body=(step("charge"),)))
+    rig = Rig(plan(Parallel(path="both", branches=branches)))
+    process = await rig.process()
+    rig.broker.fate = lambda message: LOST if message.routing_key.startswith("charge") else Fate()
+    await process.hop(await rig.start())
+    saga = (await rig.row()).saga
+    rig.treat_commands(Fate())
+    await operate(rig.store, rig.clock, saga, Pause(now=NOW, actor="ada", reason="the bank is away"))
+    await process.hop(await rig.reply(await rig.command()))
+    assert process.dispatches.confirmed_version(saga) == 0
+    await operate(rig.store, rig.clock, saga, Resume(now=NOW, actor="ada", reason="it is back"))
+    await process.tick()
+    assert (await rig.command("charge-service")).attempt == 1
 
 
 def test_an_older_command_in_doubt_keeps_the_claim_back() -> None:
