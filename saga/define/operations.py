@@ -22,7 +22,7 @@ from saga.core.expression import (
 from saga.define.blocks import Visibility, eaches_between, visibility
 from saga.define.placeholder import Placeholder, references, show, type_text, value_of
 from saga.define.recorded import Site
-from saga.define.shapes import is_number, may_be_null, plain, scalar_type
+from saga.define.shapes import is_number, may_be_null, members, plain, scalar_type
 from saga.define.values import Values
 
 _NOT_COMPARED = (ScalarType.OBJECT, ScalarType.LIST, ScalarType.ANY)
@@ -68,12 +68,18 @@ def _choices(values: Values, value: Placeholder, site: Site, guarded: Site) -> t
     choices: list[Expression] = []
     for argument in value_of(value).args:
         if not isinstance(argument, Placeholder):
-            choices.append(values.constant(argument, Any, site))
+            choices.append(values.constant(argument, _default_of(value, argument), site))
         elif value_of(argument).op == "coalesce":
             choices += _choices(values, argument, site, guarded)
         else:
             choices.append(values.placeholder(argument, guarded))
     return tuple(choices)
+
+
+def _default_of(value: Placeholder, constant: object) -> Any:
+    """What a constant list or dict of a choice must hold, where all its values are of one type."""
+    kinds = members(plain(value_of(value).type))
+    return kinds[0] if len(kinds) == 1 and isinstance(constant, list | tuple | dict) else Any
 
 
 def _collected(values: Values, value: Placeholder, site: Site) -> Expression:
@@ -101,7 +107,7 @@ def _sized(values: Values, argument: Placeholder, site: Site) -> Expression:
 
 def _written(values: Values, argument: object, site: Site) -> Expression:
     kind = _type_of(argument)
-    if scalar_type(kind) in _NOT_COMPARED:
+    if _compared_as(kind) in _NOT_COMPARED:
         values.bad(site.place, f"{show(argument)} is {type_text(kind)}, which has no text", "write its fields")
     return values.expression(argument, plain(kind), site)
 
@@ -116,13 +122,19 @@ def _one_of(values: Values, value: Placeholder, site: Site) -> Expression:
 
 def _comparable(values: Values, left: object, right: object, site: Site) -> ScalarType:
     """The type in which two values are compared."""
-    first, second = scalar_type(_type_of(left)), scalar_type(_type_of(right))
+    first, second = _compared_as(_type_of(left)), _compared_as(_type_of(right))
     if is_number(first) and is_number(second):
         return first if first is second else ScalarType.DECIMAL
     if first is not second or first in _NOT_COMPARED:
         kinds = f"{type_text(_type_of(left))} is compared with {type_text(_type_of(right))}"
         values.bad(site.place, f"{show(left)}, {show(right)}: {kinds}", "compare scalars of one type")
     return first
+
+
+def _compared_as(kind: Any) -> ScalarType:
+    """Several kinds of numbers, as in coalesce(price, 0), are read as decimals."""
+    kinds = {scalar_type(member) for member in members(plain(kind))}
+    return ScalarType.DECIMAL if len(kinds) > 1 and all(map(is_number, kinds)) else scalar_type(kind)
 
 
 def _operand(values: Values, operand: object, other: object, site: Site) -> Expression:

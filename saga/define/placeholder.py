@@ -56,23 +56,20 @@ class Placeholder:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        value = self._saga_value
-        if scalar_type(value.type) is ScalarType.ANY:
-            return Placeholder("field", Any, self, Field(name, name, Any, NO_DEFAULT))
-        fields = struct_fields(plain(value.type)) if is_struct(plain(value.type)) else {}
-        if name not in fields:
+        kind = plain(self._saga_value.type)
+        untyped = scalar_type(kind) is ScalarType.ANY
+        fields = struct_fields(kind) if is_struct(kind) else {}
+        if not untyped and name not in fields:
             raise PlaceholderMisuse(
                 show(self),
-                f"has no field '{name}': it is {type_text(value.type)}",
+                f"has no field '{name}': it is {type_text(kind)}",
                 f"its fields are {', '.join(fields)}"
                 if fields
                 else "methods of a value belong in a participant; a definition passes values on and compares them",
             )
-        if not is_path(self):
-            raise PlaceholderMisuse(
-                show(self), f"'.{name}' is read from a choice", f"choose between fields: coalesce(a.{name}, b.{name})"
-            )
-        return Placeholder("field", fields[name].type, self, fields[name])
+        _check_path(self, f".{name}")
+        field = Field(name, name, Any, NO_DEFAULT) if untyped else fields[name]
+        return Placeholder("field", field.type, self, field)
 
     def __getitem__(self, key: object) -> Any:
         kind = scalar_type(self._saga_value.type)
@@ -83,6 +80,7 @@ class Placeholder:
             raise PlaceholderMisuse(
                 show(self), f"[{key!r}] cannot be read", "write a number from 0, or the key of a dict, as a constant"
             )
+        _check_path(self, path_text("", (key,)))
         return Placeholder("item", item_type(self._saga_value.type), self, key)
 
     def __eq__(self, other: object) -> Any:
@@ -112,6 +110,16 @@ class Placeholder:
 def value_of(placeholder: Placeholder) -> Value:
     """What it stands for. Contracts may have fields of any name, so this is no attribute."""
     return placeholder._saga_value  # noqa: SLF001 - the one door
+
+
+def _check_path(value: Placeholder, step: str) -> None:
+    """Only what names one recorded place is read further."""
+    if is_path(value):
+        return
+    if value_of(value).op == "collect":
+        raise PlaceholderMisuse(show(value), f"'{step}' is read from what is collected", _WHOLE)
+    fix = f"read first, then choose: coalesce(a{step}, b{step}), or coalesce(a{step}, default)"
+    raise PlaceholderMisuse(show(value), f"'{step}' is read from a choice", fix)
 
 
 def _comparison(op: str, left: Placeholder, right: object) -> Placeholder:

@@ -99,10 +99,14 @@ def is_number(scalar: ScalarType) -> bool:
 
 def item_type(kind: Any) -> Any:
     """Of a list, or of the values of a dict; Any when it does not say, or says it place by place."""
-    arguments = get_args(plain(kind))
-    if get_origin(plain(kind)) is tuple and arguments[-1:] != (...,):
+    kind = plain(kind)
+    shape = scalar_type(kind)
+    if get_origin(kind) in (Union, UnionType) and shape in (ScalarType.LIST, ScalarType.OBJECT):
+        return Union[tuple(item_type(member) for member in members(kind))]  # noqa: UP007 - made at run time
+    arguments = get_args(kind)
+    if get_origin(kind) is tuple and arguments[-1:] != (...,):
         return Any
-    return arguments[-1 if scalar_type(kind) is ScalarType.OBJECT else 0] if arguments else Any
+    return arguments[-1 if shape is ScalarType.OBJECT else 0] if arguments else Any
 
 
 class Field(msgspec.Struct, frozen=True):

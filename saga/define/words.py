@@ -15,7 +15,7 @@ import msgspec
 from saga.core.evaluation import text_parts
 from saga.core.expression import EvaluationError
 from saga.define.placeholder import Placeholder, PlaceholderMisuse, value_of
-from saga.define.shapes import may_be_null, plain
+from saga.define.shapes import is_struct, item_type, may_be_null, plain, scalar_type
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -146,11 +146,26 @@ def required(value: T | None) -> T:
 def coalesce(value: T | None, default: U, /) -> T | U:
     """The value if it is there and not null, else the default. Also for a step that may not have been done."""
     kind: Any = plain(value_of(placeholder_in("coalesce", value)).type)
-    other: Any = value_of(default).type if isinstance(default, Placeholder) else type(default)
+    other = _default_type(default, kind)
     result = kind if default is None or plain(other) == kind else Union[kind, plain(other)]  # noqa: UP007 - at run time
     if default is None or may_be_null(other):
         result = result | None
     return cast("T | U", Placeholder("coalesce", result, value, default))
+
+
+def _default_type(default: object, expected: Any) -> Any:
+    """What a default is: a constant list or dict by what it holds, an empty one whatever is expected."""
+    if isinstance(default, Placeholder):
+        return value_of(default).type
+    if not isinstance(default, list | tuple | dict) or scalar_type(type(default)) is not scalar_type(expected):
+        return type(default)
+    if not default or is_struct(expected):
+        return expected
+    held = default.values() if isinstance(default, dict) else default
+    item: Any = Union[tuple(_default_type(one, item_type(expected)) for one in held)]  # noqa: UP007 - at run time
+    if isinstance(default, tuple):
+        return tuple[item, ...]
+    return dict[str, item] if isinstance(default, dict) else list[item]
 
 
 def _conditions(word: str, conditions: tuple[object, ...]) -> tuple[object, ...]:
