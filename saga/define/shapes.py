@@ -109,6 +109,12 @@ def item_type(kind: Any) -> Any:
     return arguments[-1 if shape is ScalarType.OBJECT else 0] if arguments else Any
 
 
+def struct_config(kind: Any) -> Any:
+    """How a Struct is written: array_like, its tag."""
+    kind = plain(kind)
+    return (get_origin(kind) or kind).__struct_config__
+
+
 class Field(msgspec.Struct, frozen=True):
     """A field of a contract's Struct."""
 

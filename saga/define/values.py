@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,7 +23,17 @@ from saga.define.placeholder import (
     value_of,
 )
 from saga.define.recorded import Findings, Site, literal, reference
-from saga.define.shapes import fits, is_struct, item_type, may_be_null, plain, scalar_type, struct_fields
+from saga.define.shapes import (
+    NO_DEFAULT,
+    fits,
+    is_struct,
+    item_type,
+    may_be_null,
+    plain,
+    scalar_type,
+    struct_config,
+    struct_fields,
+)
 
 
 @dataclass(eq=False)
@@ -107,6 +117,7 @@ class Values:
 
     def _dict(self, value: dict[object, object], expected: Any, site: Site) -> Expression:
         self._check_container(value, expected, site)
+        kinds = self._kinds_of_keys(value, expected, site) if value and is_struct(plain(expected)) else {}
         item = item_type(expected) if not is_struct(plain(expected)) else Any
         fields: dict[str, Expression] = {}
         for key, inner in value.items():
@@ -114,8 +125,25 @@ class Values:
                 raise PlaceholderMisuse(show(key), "is used as the key of a dict", "keys are constants")
             if not isinstance(key, str):
                 self.bad(site.place, f"the key {key!r} is no text", "keys of JSON objects are text")
-            fields[str(key)] = self.expression(inner, item, site.at(path_text("", (str(key),))))
+            below = site.at(path_text("", (str(key),)))
+            fields[str(key)] = self.expression(inner, kinds.get(str(key), item), below)
         return Object(fields)
+
+    def _kinds_of_keys(self, value: dict[object, object], expected: Any, site: Site) -> dict[str, Any]:
+        """What a Struct wants under each key of a dict that stands for it; the reader of it finds no more than that."""
+        kind, config = type_text(expected), struct_config(expected)
+        if config.array_like:
+            self.bad(site.place, f"{kind} is array_like", "definitions write objects: drop array_like")
+        shapes = {shape.encode_name: shape for shape in struct_fields(plain(expected)).values()}
+        fix = f"its fields are {', '.join(shapes)}"
+        for key in value:
+            if key not in shapes and key != config.tag_field:
+                self.bad(site.place, f"has the key {key!r}, which {kind} does not know", fix)
+        for name, shape in shapes.items():
+            if name not in value and shape.default is NO_DEFAULT:
+                self.bad(site.place, f"has no {name!r}, which {kind} needs", fix)
+        kinds = {name: shape.type for name, shape in shapes.items()}
+        return kinds if config.tag_field is None else {**kinds, config.tag_field: Literal[config.tag]}
 
     def _check_container(self, value: object, expected: Any, site: Site) -> None:
         """Constraints of a whole list or dict can be looked at only when all of it is known."""

@@ -99,6 +99,7 @@ def test_fields_of_the_items_of_a_choice_are_read() -> None:
     ("body", "reason"),
     [
         (lambda o: Ask(names=choose(o.names, [1])), "coalesce(input.names, [1]) is "),
+        (lambda o: Ask(rows=choose(o.rows, [{"skuu": "z"}])), "has the key 'skuu', which Row does not know"),
         (lambda o: Ask(names=choose(o.others, o.prices)), "coalesce(input.others, input.prices) is "),
     ],
 )
