@@ -59,6 +59,9 @@ class Placeholder:
         kind = plain(self._saga_value.type)
         untyped = scalar_type(kind) is ScalarType.ANY
         fields = struct_fields(kind) if is_struct(kind) else {}
+        if name in getattr(kind, "__dataclass_fields__", ()):
+            fix = f"make {type_text(kind)} a msgspec.Struct, or pass the whole value on"
+            raise PlaceholderMisuse(show(self), f"'.{name}' is read from {type_text(kind)}, which is no Struct", fix)
         if not untyped and name not in fields:
             raise PlaceholderMisuse(
                 show(self),

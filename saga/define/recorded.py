@@ -10,8 +10,8 @@ from saga.core.errors import DefinitionError, Problem
 from saga.core.expression import Coalesce, Expression, Literal, Ref
 from saga.core.reads import MAY_BE_MISSING, MAY_BE_NULL
 from saga.define.blocks import Asked, Fork, Scope, Shape, Visibility, visibility
-from saga.define.placeholder import Placeholder, show, source_of, value_of
-from saga.define.shapes import NO_DEFAULT, may_be_null, scalar_type
+from saga.define.placeholder import Placeholder, show, source_of, type_text, value_of
+from saga.define.shapes import NO_DEFAULT, is_struct, may_be_null, members, scalar_type, struct_config
 
 INPUT = "input"
 SIGNAL = "signal"
@@ -60,6 +60,7 @@ def reference(found: Findings, value: Placeholder, site: Site) -> Expression:
     else:
         _check_visible(found, source.path, show(value), site)
     chain = _chain(found, value, site)
+    _check_objects(found, chain, site)
     keys: Path = tuple(_key(node) for node in chain[1:])
     _register(found, source.checked_as or source.path, chain, keys)
     place = Ref(source.path, keys, scalar_type(value_of(value).type))
@@ -129,6 +130,15 @@ def _chain(found: Findings, value: Placeholder, site: Site) -> list[Placeholder]
         node, is_required = inner.args[0], False
 
 
+def _check_objects(found: Findings, chain: list[Placeholder], site: Site) -> None:
+    """An array_like Struct is a list on the wire: no body would pass the check of what is read."""
+    for node in chain:
+        kind = value_of(node).type
+        if any(is_struct(member) and struct_config(member).array_like for member in members(kind)):
+            reason = f"reads {show(chain[-1])}, but {type_text(kind)} is array_like: a list, not an object"
+            found.bad(site.place, reason, "definitions read objects: drop array_like")
+
+
 def _register(found: Findings, source: str, chain: list[Placeholder], keys: Path) -> None:
     for depth, node in enumerate(chain):
         inner = value_of(node)
@@ -141,17 +151,26 @@ def _register(found: Findings, source: str, chain: list[Placeholder], keys: Path
 
 def _default(found: Findings, chain: list[Placeholder], value: Placeholder, site: Site) -> Any:
     """What stands for the value when the field, or one above it, is missing; NO_DEFAULT if nothing does."""
-    defaults = [default for depth in range(len(chain)) if (default := _default_at(chain, depth)) is not NO_DEFAULT]
+    given = [(node, _default_at(chain, depth)) for depth, node in enumerate(chain)]
+    defaults = [(node, default) for node, default in given if default is not NO_DEFAULT]
     if not defaults:
         return NO_DEFAULT
-    null = any(may_be_null(value_of(node).type) for node in chain[1:])
-    if any(other != defaults[0] for other in defaults) or (defaults[0] is not None and null):
+    last_node, last = defaults[-1]
+    first_node, first = next((pair for pair in defaults if pair[1] != last), defaults[-1])
+    if any(default is msgspec.UNSET for _, default in defaults):
+        reason = f"reads {show(value)}, which has no value, not even null, when it is missing (UNSET)"
+        found.bad(site.place, reason, "let the contract say '... | None = None'")
+        return NO_DEFAULT
+    if first != last:
+        reason = f"{first!r} when {show(first_node)} is missing, but {last!r} when {show(last_node)} is"
+        found.bad(site.place, f"reads {show(value)}, which is {reason}", "let the contract have one default there")
+    elif last is not None and any(may_be_null(value_of(node).type) for node in chain[1:]):
         found.bad(
             site.place,
             f"reads {show(value)}, whose contract gives one meaning to null and another to a missing field",
             "let the contract have no default there, None as the default, or no null",
         )
-    return defaults[-1]
+    return last
 
 
 def _default_at(chain: list[Placeholder], depth: int) -> Any:

@@ -28,6 +28,7 @@ _SCALARS: dict[object, ScalarType] = {
     bytes: ScalarType.STR,
 }
 _NUMBERS = (ScalarType.INT, ScalarType.FLOAT, ScalarType.DECIMAL)
+_NOTHING = (NoneType, msgspec.UnsetType)
 NO_DEFAULT = msgspec.NODEFAULT
 
 
@@ -140,9 +141,9 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
 
 
 def fits(kind: Any, expected: Any) -> bool:
-    """Whether every value of a type, null aside, is one of the expected type. What is unknown fits."""
-    wanted = [member for member in members(expected) if member is not NoneType]
-    return all(any(_member_fits(member, one) for one in wanted) for member in members(kind) if member is not NoneType)
+    """Whether every value of a type, null and UNSET aside, is one of the expected type. What is unknown fits."""
+    given, wanted = ([one for one in members(either) if one not in _NOTHING] for either in (kind, expected))
+    return all(any(_member_fits(member, one) for one in wanted) for member in given)
 
 
 def _member_fits(kind: Any, expected: Any) -> bool:

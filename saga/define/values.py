@@ -160,6 +160,12 @@ class Values:
         if isinstance(value, float | Decimal) and not math.isfinite(value):
             self.bad(site.place, f"{value!r} is no number of JSON", "write a finite number")
             return literal(None)
+        kept = [name for name in getattr(value, "__dataclass_fields__", ()) if any(references(getattr(value, name)))]
+        if kept and not isinstance(value, type):
+            kind = type(value).__name__
+            reason = f"the dataclass {kind} holds a value that only a run knows ({kept[0]})"
+            self.bad(site.place, reason, f"make {kind} a msgspec.Struct, or write a dict")
+            return literal(None)
         try:
             written = literal(value)
         except (TypeError, ValueError) as error:
