@@ -120,16 +120,15 @@ async def live(
 ) -> None:
     """Run everything until `stop`, then drain. The folder must be `claimed`.
 
-    `ready` is told how many commands were sent again once all work. Raises TwoOfOneName, DefinitionConflict,
-    SchemaMismatch, Unavailable.
+    `ready` is told how many commands were sent again once all work. Raises TwoOfOneName, TwoOfOneVersion,
+    DefinitionConflict, SchemaMismatch, Unavailable.
     """
     _check(parts)
     async with AsyncExitStack() as stack:
         store = await open_store(place.store)
         stack.push_async_callback(store.close)
         await store.migrate()
-        for definition in parts.definitions:
-            await publish(store, definition)
+        await publish(store, *parts.definitions)
         services = await Catalog(store, CLOCK).services() | {each.service for each in parts.participants}
         broker = await stack.enter_async_context(shared_broker(services, place.folder))
         engine = Orchestrator(store, broker.bus("orchestrator"), CLOCK, IDS, settings or EngineSettings())

@@ -19,7 +19,7 @@ def definitions() -> None:
 @click.argument("modules", nargs=-1, required=True)
 @click.pass_context
 def publish_(ctx: click.Context, modules: tuple[str, ...]) -> None:
-    """Publish the definitions of MODULE or MODULE:OBJECT; new starts take the newest version."""
+    """Publish the definitions of MODULE or MODULE:OBJECT, all or none; new starts take the newest version."""
     for text in asyncio.run(publish_modules(settings_of(ctx), modules)):
         click.echo(text)
 
@@ -56,20 +56,17 @@ def diagram(module: str) -> None:
 
 
 async def publish_modules(settings: Any, modules: Iterable[str]) -> list[str]:
-    """Publish every definition of these modules; returns a line about each."""
+    """Publish every definition of these modules, or none of them; returns a line about each."""
     from saga.bootstrap.definitions import publish
     from saga.named import definitions_in
     from saga.stores import open_store
 
+    definitions = [definition for module in modules for definition in definitions_in(module)]
     store = await open_store(settings.store)
-    lines: list[str] = []
     try:
-        for module in modules:
-            for definition in definitions_in(module):
-                lines += [_line(each) for each in await publish(store, definition)]
+        return [_line(each) for each in await publish(store, *definitions)]
     finally:
         await store.close()
-    return list(dict.fromkeys(lines))
 
 
 def _line(definition: Any) -> str:

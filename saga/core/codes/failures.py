@@ -58,6 +58,13 @@ _AUTHORS: Final = (
         "give each service a name of its own, in its contract and its Participant",
         Exit.USAGE,
     ),
+    Code(
+        "SAGA-2106",
+        "two definitions have one name and version",
+        "A saga finds its definition by name and version, so the modules that are published may hold only one of each.",
+        "give one of them another name or version, or remove it",
+        Exit.USAGE,
+    ),
 )
 
 _SAGAS: Final = (
