@@ -97,13 +97,10 @@ def _begin(plan: Plan, given: i.Start) -> e.SagaStarted:
 
 
 def _requester(plan: Plan, given: i.Start) -> str | None:
-    """Who asked: as a gateway vouches, as the parent knows, or as the input says."""
-    if given.actor is not None:
-        return given.actor
-    if given.parent is not None and given.parent.requester is not None:
-        return given.parent.requester
-    named = plan.definition.requester
-    return None if named is None else _text(named, given.input)
+    """Who asked: as a gateway vouches, as the parent knows, or as the input says. A blank text names nobody."""
+    parent = None if given.parent is None else given.parent.requester
+    named = None if plan.definition.requester is None else _text(plan.definition.requester, given.input)
+    return next((who for who in (given.actor, parent, named) if who is not None and who.strip()), None)
 
 
 def _begun(first: e.SagaStarted, given: i.Start) -> tuple[e.AnyEvent, ...]:

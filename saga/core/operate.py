@@ -87,7 +87,7 @@ def objection(plan: Plan, state: SagaState, given: Resolve) -> str | None:
         return f"{given.path} is not parked; parked are: {', '.join(state.parked) or 'none'}"
     current = state.steps.get(given.path)
     step = None if current is None else plan.step(given.path)
-    if given.verdict in (Verdict.APPLIED, Verdict.NOT_APPLIED) and not given.evidence:
+    if given.verdict in (Verdict.APPLIED, Verdict.NOT_APPLIED) and not given.evidence.strip():
         return f"{given.verdict} needs evidence: what was looked at, and what it showed"
     if step is None or current is None:
         return None if given.verdict is Verdict.RETRY else f"{given.path} was not issued yet: only retry fits"

@@ -12,12 +12,12 @@ import msgspec
 from saga.core.approvals import waiting as open_requests
 from saga.core.bounds import ACTION_EXPIRES_AFTER, GAP_ASK_AFTER, RESEND_AFTER, RESEND_CAP
 from saga.core.children import SERVICE, TIMEOUT, unanswered_since
-from saga.core.definition import CommandTemplate, Step
+from saga.core.definition import Step
 from saga.core.events import WaitFor
 from saga.core.identity import attempt_id, idempotency_key, span_id, traceparent
 from saga.core.messages import CommandMessage, Kind
 from saga.core.nearing import tags_of
-from saga.core.plan import Plan, pursued
+from saga.core.plan import Plan, pursued, template_of
 from saga.core.retry import in_deploy_gap
 from saga.core.state import Execution, Request, SagaState, View, Waiting
 from saga.core.waits import active as active_waits
@@ -154,17 +154,6 @@ def _message(state: SagaState, step: Step, execution: Execution) -> CommandMessa
             state.root, span_id(state.saga, *execution.sent, "attempt"), sampled=not state.untraced
         ),
     )
-
-
-def template_of(step: Step, execution: Execution) -> CommandTemplate:
-    """The command an execution was made from."""
-    if execution.kind is Kind.ACTION:
-        return step.command
-    unknown = execution.built_for == "unknown"
-    template = (step.undo_unknown if unknown else None) or step.undo
-    if template is None:
-        raise ValueError(f"{step.path} has a compensation but its definition names none")
-    return template
 
 
 class Wait(msgspec.Struct, frozen=True):

@@ -3,7 +3,18 @@
 import msgspec
 
 from saga.core.address import address_of, instance, template
-from saga.core.blocks import Approval, Attempt, Await, Block, Branch, Parallel, Step, StepKind, children
+from saga.core.blocks import (
+    Approval,
+    Attempt,
+    Await,
+    Block,
+    Branch,
+    CommandTemplate,
+    Parallel,
+    Step,
+    StepKind,
+    children,
+)
 from saga.core.definition import Definition
 from saga.core.messages import Kind
 from saga.core.state import Execution, Phase, SagaState
@@ -73,6 +84,17 @@ def _given_up_with(block: Block, position: int) -> tuple[Scope, ...]:
             return (block.branches[position],)
         case _:
             return ()
+
+
+def template_of(step: Step, execution: Execution) -> CommandTemplate:
+    """The command an execution was made from."""
+    if execution.kind is Kind.ACTION:
+        return step.command
+    unknown = execution.built_for == "unknown"
+    template = (step.undo_unknown if unknown else None) or step.undo
+    if template is None:
+        raise ValueError(f"{step.path} has a compensation but its definition names none")
+    return template
 
 
 def pivot_undecided(plan: Plan, state: SagaState) -> bool:

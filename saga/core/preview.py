@@ -10,8 +10,7 @@ from saga.core.children import SERVICE
 from saga.core.compensation import is_being_undone, next_number, next_undo, undo_targets
 from saga.core.evolve import evolve, next_commit
 from saga.core.messages import Kind, Outcome
-from saga.core.outstanding import template_of
-from saga.core.plan import Plan, pivot_passed, pivot_undecided
+from saga.core.plan import Plan, pivot_passed, pivot_undecided, template_of
 from saga.core.state import Order, Phase, SagaState, StepState
 
 

@@ -8,6 +8,7 @@ from saga.core.bounds import ACTION_EXPIRES_AFTER, RETRY_AFTER_MAX, UNCOUNTED_FI
 from saga.core.definition import RetryPolicy, Step
 from saga.core.identity import idempotency_key, jitter
 from saga.core.messages import Kind
+from saga.core.plan import template_of
 from saga.core.state import Execution, StepState, Waiting
 
 
@@ -51,8 +52,7 @@ def used_up(execution: Execution, policy: RetryPolicy, next_at: datetime) -> boo
 def forgotten(step: Step, current: StepState, execution: Execution, now: datetime) -> bool:
     """It is too late to send this execution again: its own key may be forgotten, or, where nobody knows whether the
     action happened, the key it undoes. The participant would take it that nothing ever happened."""
-    template = step.undo if execution.kind is Kind.COMPENSATION and step.undo is not None else step.command
-    if key_forgotten(execution, template.remembers, now):
+    if key_forgotten(execution, template_of(step, execution).remembers, now):
         return True
     return execution.undoes_outcome == "unknown" and key_forgotten(current.action, step.command.remembers, now)
 

@@ -50,7 +50,7 @@ def _until(block: Sleep, read: Recorded, now: datetime) -> datetime:
     if block.time is None:
         raise EvaluationError(block.path, "names neither a time nor an instant")
     time = cast("timedelta", scalar(block.time, ScalarType.DURATION, read))
-    return now + min(time, SLEEP_MAX + timedelta(days=1))
+    return now + min(max(time, timedelta(0)), SLEEP_MAX + timedelta(days=1))
 
 
 def signal(place: Place, block: Await) -> Progress:

@@ -17,8 +17,7 @@ from saga.core.identity import attempt_id, idempotency_key
 from saga.core.inputs import ParentAsks, ParentOf, Refusal, Start
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.messages import CommandMessage, Kind, Outcome, RefusedCode, ReplyEffect, ReplyMessage
-from saga.core.outstanding import template_of
-from saga.core.plan import pursued
+from saga.core.plan import pursued, template_of
 from saga.core.state import Execution, SagaState
 from saga.engine.cache import Live
 from saga.wire import Poison, names

@@ -167,6 +167,17 @@ def test_without_a_requester_the_exclusion_cannot_be_kept() -> None:
     assert "requester" in case.state.parked["review"].text
 
 
+@pytest.mark.parametrize("who", ["", "  "])
+def test_a_blank_requester_is_nobody(who: str) -> None:
+    """Else whoever leaves the field empty may approve what they asked for themselves."""
+    named = Ref("input", ("who",), ScalarType.STR)
+    blocks = step("draft"), review(guards=None, exclude_requester=True)
+    case = Case(plan(*blocks, requester=named), input=b'{"id":"o1","who":"%s"}' % who.encode())
+    assert case.state.requester is None
+    case.ok("draft", b'{"text":"hello"}')
+    assert "requester" in case.state.parked["review"].text
+
+
 def test_an_approver_changes_only_what_may_be_changed() -> None:
     """The edited bytes are what is approved, and what is sent."""
     case = letter(editable=("text",))

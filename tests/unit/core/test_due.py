@@ -9,7 +9,7 @@ from saga.core.events import AttemptEnded, ParkCode
 from saga.core.messages import BUSY, Kind, Outcome, RefusedCode
 from saga.core.outstanding import next_wake, outstanding, waits
 from saga.core.state import Phase, Waiting
-from tests.builders import Case, names, plan, step
+from tests.builders import Case, names, plan, step, template
 
 K = StepKind
 ONCE = RetryPolicy(attempts=1)
@@ -210,6 +210,18 @@ def test_a_forgotten_key_is_not_sent_again() -> None:
     case.tick(31)
     case.pass_time(24 * 86_400)
     case.tick()
+    assert case.state.parked["book"].code is ParkCode.KEY_FORGOTTEN
+
+
+def test_an_undo_is_forgotten_as_its_own_command_says() -> None:
+    """What is sent while the outcome is unknown may be remembered for less long than the other undo."""
+    other = template("book-service", "Recall", remembers=timedelta(days=8))
+    case = Case(plan(step("book", undo_unknown=other), deadline=timedelta(days=9)))
+    case.when(i.Cancel(now=case.now, request="c", by="shop", actor=None, reason="r"))
+    assert case.sent().type_name == other.type_name
+    case.tick(31)
+    case.pass_time(2 * 86_400)
+    assert names(case.tick()) == ["StepParked book"]
     assert case.state.parked["book"].code is ParkCode.KEY_FORGOTTEN
 
 

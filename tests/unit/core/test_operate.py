@@ -79,7 +79,9 @@ def test_verdicts_need_evidence() -> None:
     """Applied and not-applied without evidence are refused."""
     case = parked_in_doubt()
     for verdict in (Verdict.APPLIED, Verdict.NOT_APPLIED):
-        assert "needs evidence" in (objection(case.plan, case.state, resolve(case, "call", verdict, evidence="")) or "")
+        for evidence in ("", " "):
+            given = resolve(case, "call", verdict, evidence=evidence)
+            assert "needs evidence" in (objection(case.plan, case.state, given) or "")
 
 
 def test_a_late_ok_ends_the_doubt_before_an_undo() -> None:

@@ -53,6 +53,12 @@ def test_a_sleep_until_an_instant_of_the_input() -> None:
     assert Case(plan(block), input=b'{"id":"o1","at":"2025-01-01T00:00:00Z"}').state.phase is Phase.COMPLETED
 
 
+def test_a_sleep_of_less_than_nothing_is_no_wait() -> None:
+    """However far back that would be."""
+    block = Sleep(path="nap", time=Ref("input", ("time",), ScalarType.DURATION))
+    assert Case(plan(block), input=b'{"id":"o1","time":"-P999999D"}').state.phase is Phase.COMPLETED
+
+
 @pytest.mark.parametrize("at", [b'"soon"', b'"9999-01-01T00:00:00Z"'])
 def test_a_time_that_is_none_parks(at: bytes) -> None:
     """No instant, or one nobody will see: a person looks."""
