@@ -126,7 +126,8 @@ class Verdict(StrEnum):
     APPLIED = "applied"
     """It happened; needs evidence, and the reply if later steps read it."""
     NOT_APPLIED = "not-applied"
-    """It did not happen; needs evidence. Going forward it is done again, in compensation it is passed over."""
+    """It did not happen; needs evidence. An action is done again going forward, and is nothing to undo in compensation;
+    an undo is carried out again, under a new key."""
     UNDO = "undo"
     """Not known, undo it anyway; going forward this compensates the saga."""
 
