@@ -8,7 +8,7 @@ import msgspec
 
 from saga.core import events
 from saga.core.blocks import Approval
-from saga.core.decide import business_key, decide
+from saga.core.decide import Decision, business_key, decide
 from saga.core.errors import ProtocolViolation
 from saga.core.inputs import Refusal, Start
 from saga.core.messages import CommandMessage, RefusedCode, StartMessage
@@ -76,24 +76,11 @@ class Starts:
         try:
             return _opening(work, command, plan, given, cause)
         except ProtocolViolation as violation:
-            return Refusal(RefusedCode.INVALID_PAYLOAD, f"{violation.code}: {violation.detail}")
+            return turned_away(violation)
 
     def _given(self, asks: StartMessage, plan: Plan, now: datetime) -> Start:
-        saga = self._ids.saga()
-        return Start(
-            now=now,
-            saga=saga,
-            name=asks.name,
-            start_key=start_key(asks, plan),
-            definition=plan.hash,
-            input=asks.input,
-            message_id=asks.message_id,
-            reply_to=asks.reply_to,
-            by=asks.sender,
-            actor=asks.actor if asks.sender in self._gateways else None,
-            traceparent=asks.traceparent,
-            untraced=not self._sampling.traces(asks.name, saga),
-        )
+        given = given_by(asks, plan, self._ids.saga(), self._gateways, now)
+        return given if self._sampling.traces(given.name, given.saga) else msgspec.structs.replace(given, untraced=True)
 
     def _unknown(self, asks: StartMessage) -> ProtocolViolation:
         known = self._catalog.known()
@@ -106,18 +93,50 @@ class Starts:
         return ProtocolViolation(Poison.UNKNOWN_DEFINITION, text)
 
 
-def _opening(work: Work, asks: StartMessage | CommandMessage, plan: Plan, given: Start, cause: str) -> Opening:
+def given_by(asks: StartMessage, plan: Plan, saga: str, gateways: frozenset[str], now: datetime) -> Start:
+    """What a caller's message gives the core; only gateways vouch for people. Raises ProtocolViolation for its key."""
+    return Start(
+        now=now,
+        saga=saga,
+        name=asks.name,
+        start_key=start_key(asks, plan),
+        definition=plan.hash,
+        input=asks.input,
+        message_id=asks.message_id,
+        reply_to=asks.reply_to,
+        by=asks.sender,
+        actor=asks.actor if asks.sender in gateways else None,
+        traceparent=asks.traceparent,
+    )
+
+
+def first_decision(plan: Plan, given: Start) -> Decision:
+    """How a new saga begins. Raises ProtocolViolation with the reason why it does not."""
     mismatch = None if given.tombstone else check_reads(plan.definition.reads, "input", given.input)
     if mismatch is not None:
         raise ProtocolViolation(Poison.READS_MISMATCH, f"the saga cannot run on this input: {mismatch}")
     decision = decide(plan, None, given)
-    state = decision.state
-    if state.requester is None and not given.tombstone and (excluding := _excludes_requester(plan)) is not None:
+    if (
+        decision.state.requester is None
+        and not given.tombstone
+        and (excluding := _excludes_requester(plan)) is not None
+    ):
         text = (
             f"{excluding} of {given.name} excludes whoever asks for the saga, and the start names nobody. "
             "Fix: start it through a gateway that sets saga-actor, or name the requester in the definition"
         )
         raise ProtocolViolation(Poison.NO_REQUESTER, text)
+    return decision
+
+
+def turned_away(violation: ProtocolViolation) -> Refusal:
+    """The same reason, as a parent hears it of its child."""
+    return Refusal(RefusedCode.INVALID_PAYLOAD, f"{violation.code}: {violation.detail}")
+
+
+def _opening(work: Work, asks: StartMessage | CommandMessage, plan: Plan, given: Start, cause: str) -> Opening:
+    decision = first_decision(plan, given)
+    state = decision.state
     new = NewSaga(
         saga=given.saga,
         name=given.name,

@@ -81,7 +81,7 @@ def read_command(handler: Handler, body: bytes) -> Any | Answer:
         return refused(RefusedCode.INVALID_PAYLOAD, f"{handler.contract.type_name}: {error}")
     except Exception as error:
         log.exception("a check failed", extra={"command": handler.contract.type_name})
-        return retry("handler-error", _told(error))
+        return retry("handler-error", told(error))
     if objection is not None:
         return refused(RefusedCode.INVALID_PAYLOAD, objection)
     return value
@@ -130,9 +130,20 @@ async def _guarded(
     except TimeoutError as error:
         log.warning("a handler took too long", extra=about)
         return retry("handler-timeout", f"no answer within {limit}" if not str(error) else str(error))
+    except asyncio.CancelledError as error:
+        if cancelled_by_caller():
+            raise
+        log.exception("a handler failed", extra=about)
+        return retry("handler-error", f"{told(error)}: nobody cancelled the handler, but something it waited for")
     except Exception as error:
         log.exception("a handler failed", extra=about)
-        return retry("handler-error", _told(error))
+        return retry("handler-error", told(error))
+
+
+def cancelled_by_caller() -> bool:
+    """Client libraries cancel their own waiters when a connection dies; only a cancel of our task is meant for us."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _written(contract: Contract, value: object) -> Answer:
@@ -145,17 +156,22 @@ def _written(contract: Contract, value: object) -> Answer:
     else:
         declared = ", ".join(k.__name__ for k in (contract.reply, *contract.failures))
         return retry("handler-error", f"{contract.type_name} answered with {kind.__name__}, declared are: {declared}")
-    body = msgspec.json.encode(value)
+    type_name = f"{contract.service}.{kind.__name__}.v{contract.version}"
+    answer = Answer(outcome=outcome, effect=effect, code=code, type=type_name, body=msgspec.json.encode(value))
+    return sendable(contract.type_name, answer)
+
+
+def sendable(command: str, answer: Answer) -> Answer:
+    """The answer, or what is said instead of one whose body the wire does not take; that settles nothing."""
     try:
-        check_json(body)
+        check_json(answer.body)
     except ProtocolViolation as violation:
         if violation.code == Poison.TOO_LARGE:
-            return refused(RefusedCode.TOO_LARGE, f"the reply to {contract.type_name}: {violation.detail}")
-        return retry("bad-reply", f"the reply to {contract.type_name}: {violation.detail}")
-    type_name = f"{contract.service}.{kind.__name__}.v{contract.version}"
-    return Answer(outcome=outcome, effect=effect, code=code, type=type_name, body=body)
+            return refused(RefusedCode.TOO_LARGE, f"the reply to {command}: {violation.detail}")
+        return retry("bad-reply", f"the reply to {command}: {violation.detail}")
+    return answer
 
 
-def _told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """An error as an operator reads it in the history of the saga."""
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -124,26 +124,31 @@ async def compensation_coverage(
     answers: Answers,
     *,
     meanwhile: Meanwhile | None = None,
+    actor: str | None = None,
 ) -> Coverage:
     """Try everything that can go wrong with each step, from each input; see the module.
 
     `answers` are those of a day on which nothing goes wrong, for every step that any story reaches. `meanwhile` is
     what others do on such a day: it is called whenever a run waits for a signal or an approval and for nothing else.
+    `actor` is that of `play`.
 
     Raises Unscripted for a step that a story reaches and nothing answers.
     """
-    explorer = _Explorer(definition, answers, meanwhile)
+    explorer = _Explorer(definition, answers, meanwhile, actor)
     for given in [inputs] if isinstance(inputs, msgspec.Struct) else inputs:
         await explorer.explore(given)
     return explorer.coverage()
 
 
 class _Explorer:
-    def __init__(self, definition: Definition[Any, Any], answers: Answers, meanwhile: Meanwhile | None) -> None:
+    def __init__(
+        self, definition: Definition[Any, Any], answers: Answers, meanwhile: Meanwhile | None, actor: str | None
+    ) -> None:
         self._definition = definition
         self._plan = plan_of(definition.compiled, definition.hash)
         self._answers = answers
         self._meanwhile = meanwhile
+        self._actor = actor
         self._unanswered: dict[str, None] = {}
         self._endings: list[Ending] = []
         self._reached: set[str] = set()
@@ -185,7 +190,7 @@ class _Explorer:
         answers = dict(self._answers)
         for trouble in troubles:
             answers.update(trouble.answers)
-        run: Run[Any] = begin(self._definition, given, answers)
+        run: Run[Any] = begin(self._definition, given, answers, actor=self._actor)
         for trouble in troubles:
             if trouble.dies_after:
                 run.services.kill_orchestrator(trouble.dies_after)

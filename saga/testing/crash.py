@@ -28,6 +28,8 @@ async def dying(work: Coroutine[Any, Any, T], at: int) -> T:
         if cut.is_cut:
             raise Died(cut.where) from None
         raise
+    finally:
+        cut.survive()
     if cut.is_cut:  # it did not mind; but whoever is killed answers nobody
         raise Died(cut.where)
     return result
@@ -41,6 +43,7 @@ class _Cut(Generic[T]):
         self._at = at
         self.is_cut = False
         self.where = ""
+        self._task: asyncio.Task[Any] | None = None
 
     def __await__(self) -> Generator[Any, Any, T]:
         steps = self._work.__await__()
@@ -60,7 +63,18 @@ class _Cut(Generic[T]):
             awaits_count += 1
             if awaits_count == self._at and error is None:
                 self.is_cut, self.where = True, _where(self._work)
-                error = asyncio.CancelledError()
+                self._task = asyncio.current_task()
+                assert self._task is not None
+                self._task.cancel()  # not only thrown: who asks whether it was meant for them, is told yes
+                try:
+                    yield
+                except asyncio.CancelledError as cancelled:
+                    error = cancelled
+
+    def survive(self) -> None:
+        """Let the task around the work go on, if it was the cut that cancelled it."""
+        if self._task is not None:
+            self._task.uncancel()
 
 
 def _where(work: object) -> str:

@@ -19,10 +19,11 @@ from saga.core.state import SagaState
 from saga.engine.cache import Live
 from saga.engine.children import asks, genuine, objection, refused, reply_of, start
 from saga.engine.dispatch import Dispatch, asking_again, dispatch_of
+from saga.engine.start import turned_away
 from saga.testing.answers import Played, Sent, address
 from saga.testing.network import Flight, Flights
 from saga.testing.scripts import Scripts
-from saga.testing.story import BEGIN, Story
+from saga.testing.story import BEGIN, NotStarted, Story
 from saga.testing.world import Applied, World
 
 SENDINGS_MAX = 100_000
@@ -241,7 +242,11 @@ def hear(parent: Engine, command: CommandMessage, played: Played, *, lost: bool)
     child = parent.children[key] = Child(parent, played)
     child.mute = lost
     saga = f"01930000-0000-7000-8000-{blake2b(key.encode(), digest_size=6).hexdigest()}"
-    child.apply(start(asked, played.definition.hash, saga, parent.now))
+    try:
+        child.apply(start(asked, played.definition.hash, saga, parent.now))
+    except NotStarted as refused_start:
+        del parent.children[key]
+        answer_parent(parent, refused(command, turned_away(refused_start.violation)))
 
 
 def answer_parent(parent: Engine, reply: ReplyMessage) -> None:

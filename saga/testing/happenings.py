@@ -15,6 +15,8 @@ from saga.core.messages import Kind, Outcome, ReplyEffect, ReplyMessage
 from saga.core.operate import objection
 from saga.core.state import Execution
 from saga.engine.operate import NotPossible
+from saga.participant.outcome import EMPTY_REPLY, sendable
+from saga.participant.outcome import Answer as Said
 from saga.testing.answers import Answer, Mishap, address, mishap_of, split
 from saga.testing.outside import APPROVER, Deciding, decision_of, signal_of
 from saga.testing.places import is_step
@@ -34,10 +36,10 @@ class Happening(msgspec.Struct, frozen=True):
     """Time that passes first."""
 
 
-def started(given: msgspec.Struct, *, key: str | None = None) -> Happening:
-    """The saga is started with this input."""
+def started(given: msgspec.Struct, *, key: str | None = None, actor: str | None = None) -> Happening:
+    """The saga is started with this input, by a gateway that vouches for `actor`."""
     text = f"started({type(given).__name__})"
-    return Happening(text, lambda story, now: start_of(story, given, now, key=key))
+    return Happening(text, lambda story, now: start_of(story, given, now, key=key, actor=actor))
 
 
 def answered(step: str, answer: msgspec.Struct) -> Happening:
@@ -167,19 +169,8 @@ def _execution(story: Story, step: str) -> tuple[Step, Execution]:
 def _reply(story: Story, where: str, answer: Answer, now: datetime) -> i.Input:
     step, execution = _execution(story, where)
     template = _template(step, execution)
-    type_name, body, effect = template.reply, b"", ReplyEffect.NONE
-    if execution.kind is Kind.ACTION:
-        check(step, answer)
-        if answer.outcome is Outcome.OK:
-            type_name, body = encoded(step, answer.value)
-        elif answer.outcome is Outcome.FAILED:
-            type_name, body = encoded_failure(step, answer)
-    elif answer.outcome is Outcome.OK:
-        body = b"{}"
-    if answer.outcome is Outcome.OK:
-        effect = ReplyEffect.APPLIED
+    said = _said(step, template, execution.kind, answer)
     key = idempotency_key(story.state.saga, step.path, execution.kind, execution.number)
-    assert answer.outcome is not None, "answered() has looked"
     message = ReplyMessage(
         saga=story.state.saga,
         path=step.path,
@@ -189,17 +180,36 @@ def _reply(story: Story, where: str, answer: Answer, now: datetime) -> i.Input:
         key=key,
         in_reply_to=attempt_id(key, execution.attempt),
         service=template.service,
-        outcome=answer.outcome,
-        effect=effect,
-        type=type_name,
-        body=body,
-        code=answer.code,
-        message=answer.message,
+        outcome=said.outcome,
+        effect=said.effect,
+        type=said.type,
+        body=said.body,
+        code=said.code,
+        message=said.message,
         retry_after=answer.after,
         cost=answer.cost,
         sender=sender_of(template),
     )
     return i.Reply(now=now, message=message)
+
+
+def _said(step: Step, template: CommandTemplate, kind: Kind, answer: Answer) -> Said:
+    """The answer as a participant gives it to the wire."""
+    assert answer.outcome is not None, "answered() has looked"
+    type_name, body = template.reply, b""
+    if kind is Kind.ACTION:
+        check(step, answer)
+        if answer.outcome is Outcome.OK:
+            type_name, body = encoded(step, answer.value)
+        elif answer.outcome is Outcome.FAILED:
+            type_name, body = encoded_failure(step, answer)
+    elif answer.outcome is Outcome.OK:
+        body = EMPTY_REPLY
+    effect = ReplyEffect.APPLIED if answer.outcome is Outcome.OK else ReplyEffect.NONE
+    said = Said(
+        outcome=answer.outcome, effect=effect, type=type_name, body=body, code=answer.code, message=answer.message
+    )
+    return sendable(template.type_name, said) if body else said
 
 
 def _undelivered(story: Story, where: str, now: datetime) -> i.Input:

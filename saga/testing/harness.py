@@ -38,18 +38,20 @@ async def play(
     *,
     until: str | None = None,
     key: str | None = None,
+    actor: str | None = None,
     seed: int = 0,
     network: Network = CALM,
 ) -> "Run[O]":
     """Run a saga to rest: to its end, or to where only others move it (see `Run.finish`).
 
     With `until`, a step such as `book` or `charge.undo`, it stops when that command is on its way and has not arrived;
-    with the name of a wait, when the saga waits there.
+    with the name of a wait, when the saga waits there. `key` and `actor` are those of `saga.Client.start`, called by a
+    gateway.
 
     Raises Unscripted for a command that nothing answers, TypeError for an answer that breaks its contract, ValueError
-    for an input the definition cannot run on, LookupError for a step it does not have or does not reach.
+    for a start that the engine refuses, LookupError for a step it does not have or does not reach.
     """
-    run: Run[O] = begin(definition, given, answers, key=key, seed=seed, network=network)
+    run: Run[O] = begin(definition, given, answers, key=key, actor=actor, seed=seed, network=network)
     return await (run.finish() if until is None else run.until(until))
 
 
@@ -59,13 +61,14 @@ def begin(
     answers: Answers,
     *,
     key: str | None = None,
+    actor: str | None = None,
     seed: int = 0,
     network: Network = CALM,
 ) -> "Run[O]":
     """The same, stopped at its first commit: its first commands are on their way, and no time has passed."""
     story = Story(definition.compiled, definition.hash)
     engine = Engine(story, Scripts(story.plan, answers), World(story.plan), Flights(network, seed))
-    engine.apply(start_of(story, given, engine.now, key=key, number=seed))
+    engine.apply(start_of(story, given, engine.now, key=key, actor=actor, number=seed))
     return Run(definition.output, engine)
 
 

@@ -15,7 +15,7 @@ from saga.core.messages import CommandMessage, Kind, Outcome, RefusedCode, Reply
 from saga.core.plan import Plan
 from saga.cost import Cost
 from saga.participant import rules
-from saga.participant.outcome import BUSY_ANSWER, EMPTY_REPLY, replayed
+from saga.participant.outcome import BUSY_ANSWER, EMPTY_REPLY, replayed, sendable
 from saga.participant.outcome import Answer as Said
 from saga.participant.rules import InboxRow, RowStatus
 from saga.testing.answers import Answer
@@ -55,10 +55,8 @@ class World:
         step = self._plan.step(command.path)
         template = _template(step, command)
         own = self._rows.get(command.key)
-        if command.kind is Kind.ACTION:
-            said = self._action(step, command, answer, own, now)
-        else:
-            said = self._undo(step, command, answer, own, now)
+        side = self._action if command.kind is Kind.ACTION else self._undo
+        said = side(step, command, answer, own, now)
         if said is None or answer.outcome is None:
             return None
         return _reply(command, said, template)
@@ -91,16 +89,15 @@ class World:
             case Outcome.FAILED:
                 return self._keep(step, command, _failed(answer, *encoded_failure(step, answer)))
             case _:
-                self._leave_open(step, command, answer)
+                self._leave_open(step, command, answer.done)
                 return _unsettled(answer)
 
     def _settle(
         self, step: Step, command: CommandMessage, reply: msgspec.Struct | None, cost: Cost | None = None
     ) -> Said:
         type_name, body = encoded(step, reply)
-        self._do(step, command, reply)
         said = Said(outcome=Outcome.OK, effect=ReplyEffect.APPLIED, type=type_name, body=body, cost=cost)
-        return self._keep(step, command, said)
+        return self._keep(step, command, said, reply)
 
     def _do(self, step: Step, command: CommandMessage, reply: msgspec.Struct | None) -> None:
         """A repeat under the same key changes nothing: the effect of the command promises that."""
@@ -108,19 +105,25 @@ class World:
             self.effects[command.key] = Applied(step.path, command.key, reply)
             self._done.setdefault(command.key, []).append(step.path)
 
-    def _leave_open(self, step: Step, command: CommandMessage, answer: Answer) -> None:
+    def _leave_open(self, step: Step, command: CommandMessage, done: msgspec.Struct | None) -> None:
         """The handler ended without a definite answer: what its effect leaves behind."""
-        if answer.done is None and step.command.effect is Effect.INBOX:
-            return  # its transaction was rolled back
-        if step.command.effect is Effect.INBOX:  # it was committed, and the database's answer was lost
-            self._settle(step, command, answer.done)
-            return
-        if answer.done is not None:
-            self._do(step, command, answer.done)
+        if step.command.effect is Effect.INBOX:
+            if done is not None:  # it was committed, and the database's answer was lost
+                self._settle(step, command, done)
+            return  # else its transaction was rolled back
+        if done is not None:
+            self._do(step, command, done)
         if step.command.effect is not Effect.READ_ONLY:
             self._rows[command.key] = _row(command, RowStatus.IN_PROGRESS)
 
-    def _keep(self, step: Step, command: CommandMessage, said: Said) -> Said:
+    def _keep(self, step: Step, command: CommandMessage, said: Said, done: msgspec.Struct | None = None) -> Said:
+        """Remember a definite answer with what was done, unless the wire does not take it: then nothing is settled."""
+        told = sendable(step.command.type_name, said)
+        if not told.settles:
+            self._leave_open(step, command, None if step.command.effect is Effect.INBOX else done)
+            return told
+        if said.outcome is Outcome.OK:
+            self._do(step, command, done)
         if step.command.effect is not Effect.READ_ONLY:
             self._rows[command.key] = _row(command, RowStatus(said.outcome.value), said)
         return said

@@ -255,7 +255,7 @@ async def test_a_step_that_is_never_reached_ends_the_wait() -> None:
 
 async def test_an_input_that_does_not_fit_starts_nothing() -> None:
     """What the engine would park is an error of the test."""
-    with pytest.raises(ValueError, match=r"shop v2 cannot run on this input: .*amount"):
+    with pytest.raises(ValueError, match=r"reads-mismatch: the saga cannot run on this input: .*amount"):
         await play(shop, Hold(order="x"), SUNNY)  # type: ignore[misc]  # the mistake that is shown
 
 
