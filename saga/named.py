@@ -17,6 +17,7 @@ OTHER_KIND = "SAGA-1010"
 DECLARED_WRONG = "SAGA-2004"
 NOTHING_THERE = "SAGA-2006"
 OURS = Path(__file__).parent
+PYTHON = Path(traceback.__file__).parent
 
 
 class WrongName(SagaError):
@@ -52,6 +53,8 @@ def load_module(name: str) -> ModuleType:
         error.add_note(f"at {place_of(error)}")
         raise
     except ModuleNotFoundError as error:
+        if error.name == name and name.endswith(".py"):
+            raise WrongName(f"{name!r} is a file, not a module. Fix: {name.removesuffix('.py')}") from None
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise WrongName(
                 f"{name!r}: {error}. Fix: run it from the folder that holds {name.partition('.')[0]} (this is {here})"
@@ -118,8 +121,19 @@ def place_of(error: Exception) -> str:
     if isinstance(error, SyntaxError) and error.filename is not None:
         return f"{error.filename}, line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
-    own = [one for one in frames if not one.filename.startswith("<") and OURS not in Path(one.filename).parents]
+    others = [one for one in frames if not one.filename.startswith("<") and not _is_beneath(Path(one.filename))]
+    own = [one for one in others if not _is_installed(Path(one.filename))] or others
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else "no line of yours"
+
+
+def _is_beneath(file: Path) -> bool:
+    """Ours, or Python's own: a `with` of ours passes through contextlib."""
+    return OURS in file.parents or (PYTHON in file.parents and not _is_installed(file))
+
+
+def _is_installed(file: Path) -> bool:
+    """A library; the author's own code may be one too, if no other is there."""
+    return "site-packages" in file.parts or "dist-packages" in file.parts
 
 
 def _participants_of(module: ModuleType) -> str:

@@ -61,7 +61,7 @@ def test_definitions_of_a_module(here: Path) -> None:
     ("spec", "code", "said"),
     [
         ("named_tiny", "SAGA-1008", "Fix: named_tiny:tiny"),
-        ("named_tiny.py", "SAGA-1008", "No module named 'named_tiny.py'"),
+        ("named_tiny.py", "SAGA-1008", "'named_tiny.py' is a file, not a module. Fix: named_tiny"),
         ("named-tiny:tiny", "SAGA-1008", "is no name of a module"),
         ("nowhere:tiny", "SAGA-1008", "Fix: run it from the folder that holds nowhere"),
         ("named_tiny:tinyy", "SAGA-1008", "has no 'tinyy'. Fix: named_tiny:tiny"),
@@ -123,3 +123,27 @@ def test_a_definition_that_cannot_be_built_keeps_its_problems(here: Path) -> Non
     assert caught.value.code == "SAGA-2104"
     assert [problem.place for problem in caught.value.problems] == ["do"]
     assert caught.value.__notes__ == [f"at {here / 'named_tiny.py'}, line 15"]
+
+
+@pytest.mark.parametrize("line", ["with s.when(thing is None):", 'with s.each("all", ["a"], limit=2):'])
+def test_what_opens_a_block_wrongly_is_told_with_its_own_line(here: Path, line: str) -> None:
+    """A block is opened by a library of Python, which is nobody's own."""
+    write(here, MODULE.replace("    s.step(", f"    {line}\n        s.step("))
+    with pytest.raises(DefinitionError) as caught:
+        definitions_in("named_tiny")
+    assert caught.value.__notes__[-1] == f"at {here / 'named_tiny.py'}, line 17"
+
+
+def test_a_library_is_named_only_where_there_is_nobody_else(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The author's line leads into it; but definitions may be installed, too."""
+    library = here / "site-packages"
+    library.mkdir()
+    (library / "named_library.py").write_text("def half(): return 1 / 0\nif __name__ == 'named_library': half()\n")
+    monkeypatch.syspath_prepend(str(library))
+    write(here, "import named_library")
+    with pytest.raises(WrongName, match="ZeroDivisionError") as caught:
+        load_object("named_tiny:tiny")
+    assert f"{here / 'named_tiny.py'}, line 1)" in str(caught.value)
+    with pytest.raises(WrongName) as caught:
+        load_object("named_library:half")
+    assert f"{library / 'named_library.py'}, line 1)" in str(caught.value)
