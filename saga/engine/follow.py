@@ -79,12 +79,15 @@ class Follower:
         self._owner = owner
         self._position: str | None = None
         """As the store has it; None when it must be asked for."""
+        self._holds = False
+        """The lease may still run."""
         self._renew_at = 0.0
         self._unreadable_since: float | None = None
 
     async def step(self) -> Progress:
         """Deliver the next batch and save how far it came. Raises what the feed or the sink raise, and
-        UnreadableCommitError; the next step then begins with what the store knows."""
+        UnreadableCommitError; the next step then begins with what the store knows. The cursor is held until it is given
+        up with `release`."""
         try:
             return await self._step()
         except BaseException:
@@ -93,7 +96,11 @@ class Follower:
 
     async def release(self) -> None:
         """Give the cursor up, so that another process need not wait for the end of the lease. Raises Unavailable."""
-        position, self._position = self._position, None
+        if not self._holds:
+            return
+        self._holds = False  # once: where the store is away, the lease ends by itself
+        position = await self._cursor()  # after a failure it is asked for, and given up as the store has it
+        self._position, self._holds = None, False
         if position is not None:
             await self._feed.save_cursor(self.name, self._owner, position, 0)
 
@@ -120,13 +127,14 @@ class Follower:
         if self._position is None or now >= self._renew_at:
             lease_seconds = self._settings.lease_seconds
             self._position = await self._feed.take_cursor(self.name, self._owner, lease_seconds)
+            self._holds = self._position is not None
             self._renew_at = now + lease_seconds / 3
         return self._position
 
     async def _save(self, position: str) -> bool:
         now = self._clock.monotonic()
         kept = await self._feed.save_cursor(self.name, self._owner, position, self._settings.lease_seconds)
-        self._position = position if kept else None
+        self._position, self._holds = (position, True) if kept else (None, False)
         self._renew_at = now + self._settings.lease_seconds / 3
         return kept
 

@@ -11,7 +11,7 @@ from saga.engine.follow import Follower, Progress, UnreadableCommitError
 from saga.engine.measures import age_seconds
 from saga.engine.settings import FollowSettings
 from saga.engine.worker.census import Census
-from saga.engine.worker.pause import Pause
+from saga.engine.worker.pause import PAUSE_MAX_SECONDS, Pause
 from saga.ports import Clock
 
 log = logging.getLogger("saga.engine")
@@ -75,12 +75,15 @@ class Following:
             self._census.show(tallies)
 
     async def _follow(self, follower: Follower) -> None:
-        pause = Pause(self._stopping, follower.interval_seconds)
+        # At last longer than who stands by waits: where this one cannot reach its sink, another may.
+        longest = max(PAUSE_MAX_SECONDS, 2 * self._settings.standby_seconds)
+        pause = Pause(self._stopping, follower.interval_seconds, longest)
         while not self._stopping.is_set():
             try:
                 progress = await follower.step()
             except Exception as error:  # noqa: BLE001 - whatever a sink raises, it is tried again
                 self._failed(follower, error)
+                await self._leave(follower)
                 await pause.longer()
                 continue
             self._note(follower.name, progress)
@@ -96,10 +99,10 @@ class Following:
         await self._leave(follower)
 
     def _note(self, name: str, progress: Progress) -> None:
-        if self._trouble.pop(name, None) is not None:
+        here = progress is not Progress.ELSEWHERE
+        if self._trouble.pop(name, None) is not None and here:
             log.info("follows again", extra={"follower": name})
         known, self._progress[name] = self._progress.get(name), progress
-        here = progress is not Progress.ELSEWHERE
         if known is None or here != (known is not Progress.ELSEWHERE):
             log.info("follows here" if here else "stands by: another process follows", extra={"follower": name})
 

@@ -133,6 +133,35 @@ async def test_who_gives_the_cursor_up_is_followed_at_once(scene: Scene) -> None
     assert await first.step() is Progress.ELSEWHERE
 
 
+async def test_who_failed_gives_up_as_far_as_the_store_knows(scene: Scene) -> None:
+    """The next one goes on where the last save was, at once; where the store is away too, giving up is tried once."""
+    one, two = Shelf(), Shelf()
+    first, second = scene.follower(one), scene.follower(two, "two")
+    await scene.write(4)
+    await first.step()
+    one.fails = [Unavailable("down")] * 2
+    with pytest.raises(Unavailable):
+        await first.step()
+    await first.release()
+    await second.step()
+    assert two.seen == scene.written[3:]
+    await second.release()
+    await scene.write(1)
+    with pytest.raises(Unavailable):
+        await first.step()
+    asked: list[str] = []
+
+    async def away(name: str, owner: str, lease_seconds: float) -> str | None:
+        asked.append(name)
+        raise Unavailable("the store is away")
+
+    scene.feed.take_cursor = away  # type: ignore[method-assign]  # from here on
+    with pytest.raises(Unavailable):
+        await first.release()
+    await first.release()
+    assert asked == ["shelf"]
+
+
 async def test_a_process_that_slept_through_its_lease_moves_nothing(scene: Scene) -> None:
     """What it delivers meanwhile was delivered by the other too; the cursor is the other's."""
     one, two = Shelf(), Shelf()

@@ -75,3 +75,18 @@ async def test_of_two_processes_one_stands_by() -> None:
             await scene.write()
             await until_seen(one, 2)
             assert two.seen == []
+
+
+async def test_who_cannot_deliver_leaves_it_to_who_can() -> None:
+    """A process whose sink is out of reach gives the cursor up: no lease has to end first."""
+    scene, broken, working = Scene(), Shelf(), Shelf()
+    broken.fails = [Unavailable("refused: wrong password")] * 1_000
+    async with following(scene.follower(broken)) as first:
+        await scene.write(4)
+        await until_seen(broken, 1)
+        async with following(scene.follower(working, "two")):
+            await until_seen(working, 4)
+            while first.report()["shelf"]["state"] != "elsewhere":
+                await asyncio.sleep(0)
+    assert working.seen == scene.written
+    assert "trouble" not in first.report()["shelf"]
