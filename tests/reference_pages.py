@@ -150,7 +150,8 @@ def _settings() -> str:
 def _bounds(kind: Any) -> str:
     """What of an annotation a reader needs: the range of a number, the words of a choice."""
     for meta in getattr(kind, "__metadata__", ()):
-        return f"{meta.ge} to {meta.le}." if meta.le is not None else f"At least {meta.ge}."
+        if meta.ge is not None:
+            return f"{meta.ge} to {meta.le}." if meta.le is not None else f"At least {meta.ge}."
     words = [word for word in get_args(kind) if isinstance(word, str)]
     return f"One of {', '.join(f'`{word}`' for word in words)}." if words else ""
 

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import click
@@ -122,12 +124,16 @@ async def _watch(settings: Any, reference: str, timeout: float | None, output: s
     from saga.stores import open_store
 
     store = await open_store(settings.store)
+    clock = asyncio.get_running_loop().time
+    until = None if timeout is None else clock() + timeout
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(None) as limit:
             saga = await saga_id(store, reference)
             shown = await _shown(store, saga, output)
             try:
-                return await _follow(store, saga, shown, until_parked=until_parked)
+                # Whoever has no time wants to know whether it has ended: one look is always taken.
+                looked = partial(limit.reschedule, until)
+                return await _follow(store, saga, shown, looked, until_parked=until_parked)
             finally:
                 shown.close()
     except TimeoutError:
@@ -147,8 +153,11 @@ async def _shown(store: Any, saga: str, output: str) -> Shown:
     return Lanes(await Catalog(store, CLOCK).by_hash(row.definition))
 
 
-async def _follow(store: Any, saga: str, shown: Shown, *, until_parked: bool) -> str:
-    """Show what is committed until the saga has ended. A store that goes away meanwhile is waited for."""
+async def _follow(store: Any, saga: str, shown: Shown, looked: Callable[[], None], *, until_parked: bool) -> str:
+    """Show what is committed until the saga has ended. A store that goes away meanwhile is waited for.
+
+    `looked` is called after each look.
+    """
     from saga.core.errors import Unavailable
     from saga.stores import CLOCK
 
@@ -171,6 +180,7 @@ async def _follow(store: Any, saga: str, shown: Shown, *, until_parked: bool) ->
             shown.standing(news)
             if news.status in ends:
                 return str(news.status)
+        looked()
         pause = min(pause * 2, LOOK_MAX_SECONDS) if news is None else LOOK_FIRST_SECONDS
         await CLOCK.sleep(pause)
 

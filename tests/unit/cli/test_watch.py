@@ -106,6 +106,7 @@ def test_one_that_has_ended_is_told_at_once(saga: Type, started: str, steps: Ste
     """Without a wait."""
     saga("abandon", started, "--reason", "r", "--yes")
     assert saga("watch", started).code == 8
+    assert saga("watch", started, "--timeout", "0").code == 8
     assert steps == []
 
 
