@@ -18,7 +18,7 @@ from saga.define.operations import operation
 from saga.define.placeholder import Placeholder, PlaceholderMisuse, Source, show
 from saga.define.positions import check_position
 from saga.define.recorded import INPUT, SIGNAL, Site
-from saga.define.times import Times, retry_policy, within
+from saga.define.times import Times, comparable, retry_policy, within
 from saga.define.values import Values
 
 E = TypeVar("E", bound=StrEnum)
@@ -75,11 +75,13 @@ class Builder:
         path = self.claim(name)
         check_position(self.values.found, path, times.kind, self.scope)
         contract = contract_at(self.values, command, path)
+        policy = retry_policy(self.values.found, path, times.retry)
+        times = comparable(self.values.found, path, times)
         step = Step(
             path=path,
             kind=times.kind,
             command=template(self.values, command, self.site(path)),
-            retry=retry_policy(self.values.found, path, times.retry),
+            retry=policy,
             timeout=times.timeout,
             within=within(self.values.found, path, times, self.scope, self.deadline),
             on_exhausted=self.member(OnExhausted, times.on_exhausted, f"{path}.on_exhausted"),

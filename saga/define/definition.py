@@ -40,8 +40,8 @@ def define(
     """
 
     def build(function: Callable[[Saga, I], O]) -> Definition[I, O]:
-        header = _Header(name=name, version=version, deadline=deadline)
-        problems = [*_header_problems(header), *silent_decisions(function)]
+        problems, header = _header(name, version, deadline)
+        problems += silent_decisions(function)
         ends = _ends(header, function, problems)
         compiled, children, signals = _written(header, function, ends, problems)
         again, *_ = _written(header, function, ends, problems)
@@ -67,15 +67,22 @@ class _Header(msgspec.Struct, frozen=True):
         return f"{self.name} v{self.version}"
 
 
-def _header_problems(header: _Header) -> list[Problem]:
+def _header(name: object, version: object, deadline: object) -> tuple[list[Problem], _Header]:
+    """What is wrong with it, and one to go on with."""
     found = []
-    if not NAME.fullmatch(header.name):
-        found.append(Problem("define", f"the name {header.name!r} does not fit a routing key", NAME_FIX))
-    if not 1 <= header.version <= VERSION_MAX:
-        found.append(Problem("define", f"version={header.version}", f"1 to {VERSION_MAX}"))
-    if header.deadline <= timedelta(0):
-        found.append(Problem("define", f"deadline={header.deadline}: no time at all", "give a positive time"))
-    return found
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        found.append(Problem("define", f"the name {name!r} does not fit a routing key", NAME_FIX))
+    if not isinstance(version, int) or not 1 <= version <= VERSION_MAX:
+        found.append(Problem("define", f"version={version!r}", f"a number from 1 to {VERSION_MAX}"))
+    if not isinstance(deadline, timedelta):
+        found.append(Problem("define", f"deadline={deadline!r} has no unit", "deadline=timedelta(hours=...)"))
+    elif deadline <= timedelta(0):
+        found.append(Problem("define", f"deadline={deadline}: no time at all", "give a positive time"))
+    return found, _Header(
+        name=str(name),
+        version=version if isinstance(version, int) else 1,
+        deadline=deadline if isinstance(deadline, timedelta) else DEADLINE_DEFAULT,
+    )
 
 
 def _ends(header: _Header, function: Callable[[Saga, I], O], problems: list[Problem]) -> tuple[type[I], type[O]]:

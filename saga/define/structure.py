@@ -1,6 +1,6 @@
 """The verbs of structure: another way, turns, and a deadline around several steps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Literal, TypeVar
 
@@ -149,7 +149,7 @@ class Structure(Verbs):
 
 def _reasons(builder: Builder, path: str, on: Sequence[Reason]) -> tuple[str, ...]:
     reasons: list[str] = []
-    for reason in on:
+    for reason in _listed(builder, path, on):
         if reason in _REASONS:
             code = str(reason)
         elif isinstance(reason, type) and issubclass(reason, Failure):
@@ -161,6 +161,17 @@ def _reasons(builder: Builder, path: str, on: Sequence[Reason]) -> tuple[str, ..
         if code in reasons:
             builder.bad(path, f"on names {code} twice", "name it once")
         reasons.append(code)
-    if not on:
-        builder.bad(path, "on=[] reacts to nothing", "on=[CardDeclined, On.EXHAUSTED]")
     return tuple(reasons)
+
+
+def _listed(builder: Builder, path: str, on: object) -> Sequence[object]:
+    """The reasons; one that stands alone is a mistake, but known."""
+    if isinstance(on, Iterable) and not isinstance(on, str | type):
+        listed = tuple(on)
+        if not listed:
+            builder.bad(path, "on=[] reacts to nothing", "on=[CardDeclined, On.EXHAUSTED]")
+        return listed
+    written = on.__name__ if isinstance(on, type) else str(on) if not isinstance(on, On) else f"On.{on.name}"
+    builder.bad(path, f"on={written} is no list", f"on=[{written}]")
+    known = on in _REASONS or (isinstance(on, type) and issubclass(on, Failure))
+    return (on,) if known else ()

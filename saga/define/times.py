@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import cast
 
 import msgspec
 
 from saga.core.definition import RetryPolicy, StepKind
 from saga.define.blocks import Scope
 from saga.define.recorded import Findings
-from saga.define.words import WITHIN_DEFAULT, On, Retry
+from saga.define.words import TIMEOUT_DEFAULT, WITHIN_DEFAULT, On, Retry
 
 _AFTER = (StepKind.PIVOT, StepKind.RETRYABLE)
 
@@ -21,6 +22,23 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     timeout: timedelta
     within: timedelta | None = None
     on_exhausted: On = On.PARK
+
+
+def comparable(found: Findings, place: str, times: Times) -> Times:
+    """The times as they are, or by default where one is of another type than it says."""
+    retry, time_of_all = times.retry, times.within
+    if not isinstance(cast("object", retry), Retry):
+        retry = Retry()  # `retry_policy` says so
+    timeout = times.timeout if _is_time(found, place, "timeout", times.timeout) else TIMEOUT_DEFAULT
+    if time_of_all is not None and not _is_time(found, place, "within", time_of_all):
+        time_of_all = None
+    return msgspec.structs.replace(times, retry=retry, timeout=timeout, within=time_of_all)
+
+
+def _is_time(found: Findings, place: str, word: str, time: object) -> bool:
+    if not isinstance(time, timedelta):
+        found.bad(place, f"{word}={time!r} has no unit", f"{word}=timedelta(seconds=...)")
+    return isinstance(time, timedelta)
 
 
 def within(found: Findings, name: str, times: Times, scope: Scope, deadline: timedelta) -> timedelta | None:
@@ -44,6 +62,9 @@ def within(found: Findings, name: str, times: Times, scope: Scope, deadline: tim
 
 def retry_policy(found: Findings, place: str, retry: Retry) -> RetryPolicy:
     """The policy, looked at."""
+    if not isinstance(cast("object", retry), Retry):
+        found.bad(place, f"{retry!r} does not say how it is repeated", "Retry(attempts=...)")
+        return RetryPolicy()
     for reason, fix in _retry_reasons(retry):
         found.bad(place, reason, fix)
     return RetryPolicy(attempts=retry.attempts, first=retry.first, cap=retry.cap)
@@ -61,8 +82,17 @@ def _time_reasons(timeout: timedelta, chosen: timedelta | None, deadline: timede
 
 
 def _retry_reasons(retry: Retry) -> Iterator[tuple[str, str]]:
-    if retry.attempts is not None and retry.attempts < 1:
-        yield f"attempts={retry.attempts}: it would never be sent", "1 or more, or None"
+    attempts: object = retry.attempts
+    if attempts is not None and not isinstance(attempts, int):
+        yield f"attempts={attempts!r} is no number", "1 or more, or None"
+    elif isinstance(attempts, int) and attempts < 1:
+        yield f"attempts={attempts}: it would never be sent", "1 or more, or None"
+    times: tuple[tuple[str, object], ...] = (("first", retry.first), ("cap", retry.cap))
+    without = [(word, time) for word, time in times if not isinstance(time, timedelta)]
+    for word, time in without:
+        yield f"{word}={time!r} has no unit", f"{word}=timedelta(seconds=...)"
+    if without:
+        return
     if retry.first <= timedelta(0):
         yield f"first={retry.first}: repeats would not wait", "give a positive time"
     if retry.first > retry.cap:
