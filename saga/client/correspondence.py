@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from datetime import timedelta
 
 from saga.client.answers import Refused
+from saga.client.waiting import Shelf, Waits
 from saga.core.errors import ProtocolViolation, Unavailable
 from saga.core.messages import ResultKind, ResultMessage
 from saga.ports import CallerBus, Delivery, MissingQueue, Outgoing, Subscription
@@ -15,8 +15,14 @@ log = logging.getLogger("saga.client")
 
 REPEAT_FIRST_SECONDS = 1.0
 REPEAT_MAX_SECONDS = 15.0
+LAST_CALL_SECONDS = 1.0
+"""Before a wait for an end is given up it is asked for once more, this long before the time is up."""
 UNREAD_ENDINGS_MAX = 10_000
+UNREAD_BYTES_MAX = 64 * 1024 * 1024
 """Ends nobody has asked for yet. One that is dropped is told again when somebody asks."""
+READ_ENDINGS_MAX = 1_000
+READ_BYTES_MAX = 16 * 1024 * 1024
+"""Ends somebody was told, who may ask again."""
 DEAF_SECONDS = 1.0
 
 
@@ -30,9 +36,10 @@ class Correspondence:
         self._opening = asyncio.Lock()
         self._subscription: Subscription | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._answers: dict[str, asyncio.Future[ResultMessage]] = {}
-        self._ends: dict[str, asyncio.Future[ResultMessage]] = {}
-        self._unread: OrderedDict[str, ResultMessage] = OrderedDict()
+        self._answers = Waits()
+        self._ends = Waits()
+        self._unread = Shelf(UNREAD_ENDINGS_MAX, UNREAD_BYTES_MAX)
+        self._read = Shelf(READ_ENDINGS_MAX, READ_BYTES_MAX)
         self.reply_to = ""
         """Where answers are to be sent; set by `open`."""
 
@@ -58,25 +65,23 @@ class Correspondence:
     async def ask(self, question: Outgoing, what: str, within: timedelta) -> ResultMessage:
         """Send, and send the same again, until it is accepted. Raises Refused, and TimeoutError when nobody
         answered."""
-        answer = self._answers.setdefault(question.message_id, asyncio.get_running_loop().create_future())
         last = "nothing could be sent"
         pause = REPEAT_FIRST_SECONDS
-        try:
-            async with asyncio.timeout(within.total_seconds()):
-                while not answer.done():
-                    (sent,) = await self._bus.publish([question])
-                    if sent.outcome == "refused":
-                        raise Refused("refused-by-broker", sent.detail)
-                    last = f"the broker said: {sent.outcome}. {sent.detail}".strip()
-                    await asyncio.wait({answer}, timeout=pause)
-                    pause = min(pause * 2, REPEAT_MAX_SECONDS)
-        except TimeoutError:
-            raise TimeoutError(
-                f"no answer to {what} within {within.total_seconds():g} s; {last} "
-                "Whether it was taken is not known. Fix: see that `saga run` is ready, then ask the same again"
-            ) from None
-        finally:
-            self._answers.pop(question.message_id, None)
+        with self._answers.waiting(question.message_id) as answer:
+            try:
+                async with asyncio.timeout(within.total_seconds()):
+                    while not answer.done():
+                        (sent,) = await self._bus.publish([question])
+                        if sent.outcome == "refused":
+                            raise Refused("refused-by-broker", sent.detail)
+                        last = f"the broker said: {sent.outcome}. {sent.detail}".rstrip(". ")
+                        await asyncio.wait({answer}, timeout=pause)
+                        pause = min(pause * 2, REPEAT_MAX_SECONDS)
+            except TimeoutError:
+                raise TimeoutError(
+                    f"no answer to {what} within {within.total_seconds():g} s; {last}. "
+                    "Whether it was taken is not known. Fix: see that `saga run` is ready, then ask the same again"
+                ) from None
         if answer.result().kind is ResultKind.REFUSED:
             raise Refused(answer.result().code, answer.result().reason)
         return answer.result()
@@ -87,25 +92,24 @@ class Correspondence:
 
         `joined`: the saga was there before, so its end is told to whoever began it, and here it is known by asking.
         """
-        message_id = question.message_id
-        end = self._ends.setdefault(message_id, asyncio.get_running_loop().create_future())
-        if (unread := self._unread.pop(message_id, None)) is not None and not end.done():
-            end.set_result(unread)
+        heard = self._unread.take(question.message_id) or self._read.take(question.message_id)
+        if heard is not None:
+            self._read.put(heard)
+            return heard
         pause = REPEAT_FIRST_SECONDS if joined else REPEAT_MAX_SECONDS
-        try:
-            async with asyncio.timeout(within.total_seconds()):
-                while not end.done():
-                    await asyncio.wait({end}, timeout=pause)
-                    pause = min(pause * 2, REPEAT_MAX_SECONDS)
-                    if not end.done():
-                        await self._bus.publish([question])
-        except TimeoutError:
-            raise TimeoutError(
-                f"{what} has not ended within {within.total_seconds():g} s; it goes on. "
-                "Fix: ask again, or see why it waits with `saga show`"
-            ) from None
-        finally:
-            self._ends.pop(message_id, None)
+        with self._ends.waiting(question.message_id) as end:
+            try:
+                async with asyncio.timeout(within.total_seconds()) as limit:
+                    while not end.done():
+                        await asyncio.wait({end}, timeout=_until_asked(pause, limit))
+                        pause = min(pause * 2, REPEAT_MAX_SECONDS)
+                        if not end.done():
+                            await self._bus.publish([question])
+            except TimeoutError:
+                raise TimeoutError(
+                    f"{what} has not ended within {within.total_seconds():g} s; it goes on. "
+                    "Fix: ask again, or see why it waits with `saga show`"
+                ) from None
         return end.result()
 
     async def _hear(self, subscription: Subscription) -> None:
@@ -135,12 +139,17 @@ class Correspondence:
         except ProtocolViolation as violation:
             log.warning("not an answer", extra={"code": violation.code, "text": violation.detail})
             return
-        ended = answer.kind is ResultKind.ENDED
-        waiting = (self._ends if ended else self._answers).get(answer.in_reply_to)
-        if waiting is not None:
-            if not waiting.done():
-                waiting.set_result(answer)
-        elif ended:
-            self._unread[answer.in_reply_to] = answer
-            while len(self._unread) > UNREAD_ENDINGS_MAX:
-                self._unread.popitem(last=False)
+        if answer.kind is not ResultKind.ENDED:
+            self._answers.hear(answer)
+        elif self._ends.hear(answer) or answer.in_reply_to in self._read:
+            self._read.put(answer)
+        else:
+            self._unread.put(answer)
+
+
+def _until_asked(pause: float, limit: asyncio.Timeout) -> float:
+    """Seconds until the next asking: after the pause, but once more just before the limit."""
+    when = limit.when()
+    assert when is not None
+    spare = when - asyncio.get_running_loop().time() - LAST_CALL_SECONDS
+    return min(pause, spare) if spare > 0 else pause

@@ -64,6 +64,41 @@ async def test_an_end_that_came_before_anybody_asked_is_not_lost(rig: Rig, clien
 
 
 @pytest.mark.usefixtures("engine")
+async def test_one_who_stops_waiting_leaves_the_others_waiting(rig: Rig, client: Client) -> None:
+    """Two requests of a web service wait for one saga, and one of them is closed, or has less time."""
+    started = await client.start("order", ORDER, within=SOON)
+    closed, stays = (asyncio.create_task(client.result(started, within=SOON)) for _ in range(2))
+    await asyncio.sleep(0)
+    closed.cancel()
+    with pytest.raises(TimeoutError):
+        await client.result(started, within=AT_ONCE)
+    await both_steps(rig)
+    assert (await stays).status == "completed"
+    assert closed.cancelled()
+
+
+@pytest.mark.usefixtures("engine")
+async def test_an_end_that_was_told_is_told_again(rig: Rig, client: Client) -> None:
+    """At once, however little time is given."""
+    started = await client.start("order", ORDER, within=SOON)
+    (ended, _) = await asyncio.gather(client.result(started, within=SOON), both_steps(rig))
+    assert await client.result(started, within=AT_ONCE) == ended
+
+
+@pytest.mark.usefixtures("engine")
+async def test_before_a_wait_is_given_up_it_is_asked_once_more(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An end that was told once and is no more at hand, with less time than the pause before asking again."""
+    monkeypatch.setattr("saga.client.correspondence.READ_ENDINGS_MAX", 0)
+    monkeypatch.setattr("saga.client.correspondence.REPEAT_MAX_SECONDS", 2 * SOON_SECONDS)
+    monkeypatch.setattr("saga.client.correspondence.LAST_CALL_SECONDS", SOON_SECONDS - 0.001)
+    client = Client(rig.broker.bus(CALLER), CountingIds(10_000), name=CLIENT)
+    started = await client.start("order", ORDER, within=SOON)
+    await asyncio.gather(client.result(started, within=SOON), both_steps(rig))
+    assert (await client.result(started, within=SOON)).status == "completed"
+    await client.close()
+
+
+@pytest.mark.usefixtures("engine")
 async def test_many_calls_at_once_share_one_queue(rig: Rig, client: Client) -> None:
     """The first calls come together: one subscription is opened, and everybody hears their own end."""
     opened: list[str] = []
@@ -157,13 +192,13 @@ async def test_nobody_answers(client: Client) -> None:
     with pytest.raises(TimeoutError, match=r"the start of order within 0.02 s.*confirmed.*saga run.*") as caught:
         await client.start("order", ORDER, within=AT_ONCE)
     assert "not known" in str(caught.value)
-    assert client._letters._answers == {}
+    assert not client._letters._answers
 
 
 async def test_no_queue_takes_the_start(rig: Rig, client: Client) -> None:
     """A broker without topology: the reason is in the error."""
     rig.broker.delete_queue("saga.start")
-    with pytest.raises(TimeoutError, match=r"returned.*saga topology apply"):
+    with pytest.raises(TimeoutError, match=r"returned.*the service it is for\. Whether it was"):
         await client.start("order", ORDER, within=AT_ONCE)
 
 
@@ -210,13 +245,15 @@ async def test_strange_letters_are_passed_over(rig: Rig, client: Client) -> None
 
 
 @pytest.mark.usefixtures("engine")
-async def test_unread_ends_do_not_pile_up(rig: Rig, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unread_ends_do_not_pile_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller that only starts keeps the last ones; an older one is told again when it is asked for."""
     monkeypatch.setattr("saga.client.correspondence.UNREAD_ENDINGS_MAX", 2)
     monkeypatch.setattr("saga.client.correspondence.REPEAT_MAX_SECONDS", 0.001)
+    client = Client(rig.broker.bus(CALLER), CountingIds(10_000), name=CLIENT)
     started = [await client.start("order", {"id": f"o{number}"}, within=SOON) for number in range(4)]
     await both_steps(rig, 4)
     await until(lambda: len(client._letters._unread) == 2)
     for each in started:
         assert (await client.result(each, within=SOON)).status == "completed"
-    assert client._letters._ends == {}
+    assert not client._letters._ends
+    await client.close()

@@ -57,6 +57,19 @@ async def test_a_signal_may_be_faster_than_its_saga(rig: Rig) -> None:
         await client.close()
 
 
+async def test_the_same_signal_twice_at_once_is_two_waits(rig: Rig) -> None:
+    """Under one id; whoever gives up first takes nothing from the other."""
+    client = client_of(rig)
+    to = {"key": "o1", "message_id": "s-1"}
+    patient = asyncio.create_task(client.signal("paid", "paid", within=SOON, **to))
+    with pytest.raises(TimeoutError, match="the signal paid"):
+        await client.signal("paid", "paid", within=timedelta(milliseconds=20), **to)
+    async with running(rig, SETTINGS):
+        await client.start("paid", {"id": "o1"}, key="o1", within=SOON)
+        await patient
+    await client.close()
+
+
 async def test_a_person_decides_on_what_is_listed(rig: Rig) -> None:
     """Listed with its place below the root; approved by its digest; the child goes on, and so does its parent."""
     async with running(rig, SETTINGS):
