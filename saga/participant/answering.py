@@ -11,7 +11,7 @@ from saga.core.spans.data import word
 from saga.participant.handling import Claimed, Doubt, admit, answer_read_only
 from saga.participant.job import Job, Serving
 from saga.participant.leased import run_claimed, settle_doubt
-from saga.participant.outcome import BUSY_ANSWER, Answer, refused
+from saga.participant.outcome import BUSY_ANSWER, Answer, refused, told
 from saga.wire import answer as addressed
 
 log = logging.getLogger("saga.participant")
@@ -48,6 +48,11 @@ def addressed_reply(command: CommandMessage, answer: Answer, handler_time: timed
 def unreadable(command: CommandMessage, detail: str) -> ReplyMessage:
     """The reply to a command whose headers could be read, but not its body."""
     return addressed(command, Outcome.REFUSED, RefusedCode.INVALID_PAYLOAD.value, detail, effect=ReplyEffect.NONE)
+
+
+def unhandled(command: CommandMessage, error: Exception) -> ReplyMessage:
+    """The reply when not the handler failed, but what is put around it. Nothing is claimed about the effect."""
+    return addressed(command, Outcome.RETRY, "handler-error", told(error), effect=ReplyEffect.NONE)
 
 
 async def _answer(serving: Serving, command: CommandMessage) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from saga.core.errors import Unavailable
 from saga.participant.job import Serving
+from saga.participant.outcome import cancelled_by_caller, told
 from saga.participant.serve import PURGE_ROWS_MAX, Answered, answer_group, grouped, publish_answers, purge
 from saga.ports import Bus, Delivery, Subscription
 
@@ -94,12 +95,27 @@ class _Desk:
 
     async def _work(self, group: Sequence[Delivery]) -> None:
         async with self._turns:
-            answered = await answer_group(self._serving, group)
+            answered = await self._answers(group)
         problem = next((one.problem for one in answered if not one.messages), None)
         if problem is not None:  # the database is away: given back at once it would come back at once
             await self._back_off(problem)
         self._answered += answered
         self._news.set()
+
+    async def _answers(self, group: Sequence[Delivery]) -> list[Answered]:
+        """Whatever happens, each is answered or given back: the broker sends no more than it lets us hold."""
+        try:
+            return await answer_group(self._serving, group)
+        except (Exception, asyncio.CancelledError) as error:
+            cut = cancelled_by_caller()
+            about = {"count": len(group), "reason": told(error)}
+            log.warning("commands are given back unanswered", extra=about, exc_info=not cut)
+            returned = [Answered(delivery, (), told(error)) for delivery in group]
+            if not cut:
+                return returned
+            self._answered += returned
+            self._news.set()
+            raise
 
     async def _publish(self, batch: Sequence[Answered]) -> None:
         if not batch:

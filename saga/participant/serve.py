@@ -9,7 +9,7 @@ import msgspec
 
 from saga.core.errors import ProtocolViolation, Unavailable
 from saga.participant import inbox
-from saga.participant.answering import answer_command, unreadable
+from saga.participant.answering import answer_command, unhandled, unreadable
 from saga.participant.job import Serving
 from saga.participant.together import answer_together, may_share
 from saga.ports import Bus, Delivery, Outgoing, Subscription
@@ -41,7 +41,10 @@ class Published(msgspec.Struct, frozen=True):
 
 
 async def answer_delivery(serving: Serving, delivery: Delivery) -> Answered:
-    """Read one delivery and do what it asks. Never raises for the message's sake, nor while the database is away."""
+    """Read one delivery and do what it asks. Never raises for the message's sake, nor while the database is away.
+
+    What fails around the handler is answered like a failing handler: the saga says it, and nobody else waits for it.
+    """
     try:
         command = command_envelope(delivery)
     except ProtocolViolation as violation:
@@ -55,11 +58,14 @@ async def answer_delivery(serving: Serving, delivery: Delivery) -> Answered:
         return Answered(delivery, (*parked.messages, reply_to_wire(unreadable(command, str(violation)))))
     try:
         reply = await answer_command(serving, command)
-        serving.counts.answered(command.type_name, reply)
-        return Answered(delivery, (reply_to_wire(reply),))
     except Unavailable as away:
         serving.counts.given_back()
         return Answered(delivery, (), str(away))
+    except Exception as error:
+        log.exception("a command could not be handled", extra={"command": command.type_name, "key": command.key})
+        reply = unhandled(command, error)
+    serving.counts.answered(command.type_name, reply)
+    return Answered(delivery, (reply_to_wire(reply),))
 
 
 async def answer_group(serving: Serving, deliveries: Sequence[Delivery]) -> list[Answered]:

@@ -39,6 +39,25 @@ async def test_what_was_waited_for_has_happened(at: int) -> None:
     assert work.let_go
 
 
+async def test_the_cut_is_meant_for_the_work() -> None:
+    """As for whoever is really killed: it can tell its own end from a library's cancelled waiter."""
+    asked: list[int] = []
+    task = asyncio.current_task()
+    assert task is not None
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(0)
+        finally:
+            asked.append(task.cancelling())
+            await asyncio.sleep(0)
+            asked.append(task.cancelling())
+
+    with pytest.raises(Died):
+        await dying(work(), 1)
+    assert (asked, task.cancelling()) == ([1, 1], 0)
+
+
 async def test_work_that_ends_before_gives_its_result() -> None:
     """Nothing is cut."""
     work = Work()
