@@ -15,6 +15,7 @@ from saga.core import events as e
 from saga.core.blocks import Approval, Await, Block, Each, Parallel, Repeat, Sleep, Step, Within
 from saga.core.children import SERVICE
 from saga.core.messages import Kind
+from saga.core.outstanding import Wait
 from saga.core.plan import Plan, plan_of
 from saga.define import Definition
 from saga.testing.answers import Answers, address
@@ -27,6 +28,7 @@ I = TypeVar("I", bound=msgspec.Struct)  # noqa: E741 - input, as in Definition[I
 
 STORIES_MAX = 5_000
 OTHERS = frozenset({"approval", "signal"})
+NEEDS = OTHERS | {"parked"}
 ORDERS = "other orders of answers. Fix: play(..., network=ROUGH, seed=n) for many n"
 NOT_VARIED: dict[type[Block], str] = {
     Parallel: ORDERS,
@@ -69,7 +71,7 @@ class Coverage(msgspec.Struct, frozen=True):
     not_varied: tuple[str, ...] = ()
     """What no story tries, with the block it is about."""
     unanswered: tuple[str, ...] = ()
-    """Approvals and signals at which a story ended, because nobody decided and nothing came."""
+    """Approvals and signals at which a story ended, because nobody decided and nothing came: `review`, `ok of hire`."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -101,8 +103,8 @@ class Coverage(msgspec.Struct, frozen=True):
     def check(self) -> None:
         """Raises AssertionError when a law was broken, a compensation was never sent, or a wait was never answered."""
         problems = [f"{ending}: {'; '.join(ending.broken)}" for ending in self.broken]
-        problems += [f"never sent: {missing}. Fix: add an input that leads there" for missing in self.missing]
         problems += [f"no way past {path}: nobody answers. Fix: meanwhile=..." for path in self.unanswered]
+        problems += [f"never sent: {missing}. Fix: add an input that leads there" for missing in self.missing]
         if problems:
             raise AssertionError("\n  ".join([f"{self.title}: {len(problems)} problems", *problems]))
 
@@ -129,8 +131,8 @@ async def compensation_coverage(
     """Try everything that can go wrong with each step, from each input; see the module.
 
     `answers` are those of a day on which nothing goes wrong, for every step that any story reaches. `meanwhile` is
-    what others do on such a day: it is called whenever a run waits for a signal or an approval and for nothing else.
-    `actor` is that of `play`.
+    what others do on such a day: it is called whenever a run waits for a signal or an approval and for nothing else,
+    itself or in a sub-saga that is played (`run.children`). `actor` is that of `play`.
 
     Raises Unscripted for a step that a story reaches and nothing answers.
     """
@@ -200,12 +202,14 @@ class _Explorer:
         await run.finish()
         while await self._others_act(run):
             await run.finish()
-        self._unanswered.update(dict.fromkeys(wait.path for wait in run.waits if wait.kind in OTHERS))
+        waiting = list(_waiting(run))
+        asked = (" of ".join((wait.path, *within)) for within, wait in waiting if wait.kind in OTHERS)
+        self._unanswered.update(dict.fromkeys(asked))
         for event in run.events:
             if isinstance(event, e.CommandIssued) and event.undoes_outcome is not None:
                 counts, step = self._counts[event.undoes_outcome], general(address(event.path, event.kind))
                 counts[step] = counts.get(step, 0) + 1
-        needs = tuple(wait.text for wait in run.waits if wait.kind in {"parked", *OTHERS})
+        needs = tuple(": ".join((*within[::-1], wait.text)) for within, wait in waiting if wait.kind in NEEDS)
         texts = tuple(trouble.text for trouble in troubles)
         self._endings.append(Ending(texts, run.status, run.undone, run.standing, needs, tuple(run.broken_laws())))
         return run
@@ -221,12 +225,26 @@ class _Explorer:
                     raise
 
     async def _others_act(self, run: Run[Any]) -> bool:
-        """Whether those the saga waits for did something."""
-        if self._meanwhile is None or not any(wait.kind in OTHERS for wait in run.waits):
+        """Whether those the saga and its sub-sagas wait for did something."""
+        if self._meanwhile is None or not any(wait.kind in OTHERS for _, wait in _waiting(run)):
             return False
-        version = run.state.version
+        versions = list(_versions(run))
         await self._meanwhile(run)
-        return run.state.version > version
+        return list(_versions(run)) != versions
+
+
+def _waiting(run: Run[Any], within: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Wait]]:
+    """Why the saga and the sub-sagas played in it do not move, each with the steps it is within, innermost first."""
+    for wait in run.waits:
+        yield within, wait
+    for path, child in run.children.items():
+        yield from _waiting(child, (path, *within))
+
+
+def _versions(run: Run[Any]) -> Iterator[int]:
+    yield run.state.version
+    for child in run.children.values():
+        yield from _versions(child)
 
 
 def not_varied_in(plan: Plan) -> Iterator[str]:

@@ -8,8 +8,8 @@ import pytest
 
 from saga.core import compensation
 from saga.core.plan import plan_of
-from saga.define import Saga, define
-from saga.testing import Run, Script, compensation_coverage
+from saga.define import On, Saga, define
+from saga.testing import Run, Script, compensation_coverage, played
 from saga.testing.coverage import not_varied_in
 from tests.unit.testing.hall import PARTY, SUNNY, Paid, Party, hall
 from tests.unit.testing.shop import Done, Hold, Ordered, Release, Ship
@@ -94,3 +94,48 @@ async def test_an_engine_with_a_fault_is_caught(monkeypatch: pytest.MonkeyPatch,
         )
     coverage = await compensation_coverage(paired, TWO, PAIRED)
     assert any(law in broken for ending in coverage.endings for broken in ending.broken)
+
+
+@define("room", version=1)
+def room(s: Saga, party: Party) -> Ordered:
+    """People decide in it, and it goes on afterwards."""
+    s.step("hold", Hold(order=party.id), undo=Release(order=party.id))
+    s.gate("ok", showing=party, roles=["boss"])
+    held = s.step("tag", Hold(order=party.id), undo=Release(order=party.id))
+    return Ordered(parcel=held.id)
+
+
+@define("feast", version=1)
+def feast(s: Saga, party: Party) -> Ordered:
+    """Its sub-saga waits for people, and it waits for nothing but its sub-saga; then for a signal."""
+    s.child("room", room, party, undo=On.CANCEL)
+    s.signal("payment", Paid, name="paid")
+    parcel = s.pivot("ship", Ship(order=party.id))
+    return Ordered(parcel=parcel.id)
+
+
+FEAST: dict[str, Script] = {"room": played(room, {"hold": Done(), "tag": Done()}), "ship": Done()}
+
+
+async def test_people_in_a_sub_saga_are_waited_for() -> None:
+    """Those who answer are called for what it waits for, and what they do there counts."""
+
+    async def others_below(run: Run[Any]) -> None:
+        below = run.children["room"]
+        if below.approvals:
+            await below.approve("ok", "bo")
+        else:
+            await run.signal("paid", Paid(by="ada"))
+
+    coverage = await compensation_coverage(feast, PARTY, FEAST, meanwhile=others_below)
+    coverage.check()
+    assert coverage.known["room.undo"] > 0
+
+
+async def test_a_wait_below_that_nobody_answers_is_told_before_what_it_hides() -> None:
+    """With the sub-saga it is in; the undo that no story reached comes after it."""
+    coverage = await compensation_coverage(feast, PARTY, FEAST)
+    assert coverage.unanswered == ("ok of room",)
+    assert coverage.endings[0].needs == ("room: ok: boss may decide",)
+    with pytest.raises(AssertionError, match=r"problems\n  no way past ok of room: nobody answers. Fix: meanwhile=..."):
+        coverage.check()
