@@ -8,7 +8,8 @@
     ├── Unavailable           nobody's: infrastructure; try again later
     │   └── StoreAway         (one of the databases; else it is the broker)
     ├── Unstorable            ours: a row the store will never take; set it aside
-    └── SchemaMismatch        the operator's: migrate, or the store was changed by hand
+    ├── SchemaMismatch        the operator's: migrate, or the store was changed by hand
+    └── BrokenMigration       the author's: a file of SQL that the database refuses
 
 Each has a `code` of the catalogue (`saga.core.codes`): a number, or a word of the wire. A message is what happened and
 where, then `Fix:` and what to do when the error knows better than the catalogue.
@@ -116,3 +117,14 @@ class SchemaMismatch(SagaError):
     """The tables in the store are not those of this release."""
 
     code = "SAGA-4007"
+
+
+class BrokenMigration(SagaError):
+    """The database refuses a statement of a migration, now and later; nothing of the file was applied."""
+
+    code = "SAGA-4017"
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(
+            f"{place}: {reason}. Fix: correct the file, or what it meets in the database; it is not applied"
+        )

@@ -16,7 +16,7 @@ from saga.adapters.postgres.database import PostgresDatabase
 from saga.adapters.sqlite import database as sqlite_database
 from saga.adapters.sqlite.database import SqliteDatabase
 from saga.adapters.system import SystemClock
-from saga.core.errors import SchemaMismatch, Unavailable
+from saga.core.errors import BrokenMigration, SchemaMismatch, Unavailable
 from saga.core.messages import CommandMessage, Kind, Outcome
 from saga.participant import Participant, Serving, answer_command
 from tests.conformance.inbox.bank import Pay, World
@@ -110,6 +110,39 @@ async def test_migrations_are_applied_once_and_not_changed(opened: AnyDatabase, 
     (migrations / "0001_notes.sql").write_text("select 1;")
     with pytest.raises(SchemaMismatch, match="0001_notes"):
         await opened.migrate("notes", migrations)
+
+
+async def test_a_file_may_hold_what_its_author_likes(opened: AnyDatabase, migrations: Path) -> None:
+    """Two statements on a line, nothing at all, or a comment."""
+    (migrations / "0002_line.sql").write_text("create table a (id bigint); create table b (id bigint);")
+    (migrations / "0003_empty.sql").write_text("")
+    (migrations / "0004_comment.sql").write_text("-- nothing to do; not here\n/* nor; here */")
+    (migrations / "0005_open.sql").write_text("insert into a values (1); insert into b select id from a -- all; of it")
+    assert len(await opened.migrate("notes", migrations)) == 4
+    async with opened.begin() as tx:
+        assert await tx.execute("select id from b") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("create tabel wrong (id bigint);", "tabel"),
+        ("create table notes (id bigint);", "notes"),
+        ("insert into notes (id) values (1), (1);", "notes"),
+        ("select 1 from nowhere;", "nowhere"),
+        ("select $1;", ""),
+    ],
+)
+async def test_a_file_that_the_database_refuses_is_named(
+    opened: AnyDatabase, migrations: Path, sql: str, said: str
+) -> None:
+    """It is no outage, which would be waited for, and no defect of ours; nothing of the file stays."""
+    (migrations / "0002_refused.sql").write_text(f"create table half (id bigint);\n{sql}")
+    with pytest.raises(BrokenMigration, match=rf"service notes/0002_refused: .*{said}.*Fix: ") as refused:
+        await opened.migrate("notes", migrations)
+    assert "\n" not in str(refused.value)
+    (migrations / "0002_refused.sql").write_text("create table half (id bigint);")
+    assert await opened.migrate("notes", migrations) == ["service notes/0002_refused"]
 
 
 async def test_a_database_can_be_closed_unused(tmp_path: Path) -> None:

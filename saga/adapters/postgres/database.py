@@ -93,7 +93,7 @@ class PostgresDatabase:
     async def migrate(self, service: str, migrations: Path | None = None) -> Sequence[str]:
         """Apply what is missing of the inbox and of the service's own tables, forward only; returns the names.
 
-        Raises SchemaMismatch, Unavailable.
+        Raises SchemaMismatch, BrokenMigration, Unavailable.
         """
         applied: list[str] = []
         async with connected(self._dsn, PostgresSettings()) as connection:

@@ -11,12 +11,15 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from saga.adapters.postgres.connection import PostgresSettings, away, statement
+from saga.adapters.postgres.connection import PostgresSettings, away, reason, statement
+from saga.core.errors import BrokenMigration
 from saga.core.rows import Migration, missing_migrations
 
 _FOLDER = Path(__file__).parent / "migrations"
 MIGRATION_SECONDS_MAX = 600
 """Of the wait for another migrator, and of each statement: building an index takes its time."""
+_MAY_PASS = ("08", "28", "40", "42501", "53", "55", "57", "58", "XX")
+"""Errors that speak of the server, the user or a neighbour; the others of the statement."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -38,7 +41,8 @@ def released(scope: Scope) -> list[Migration]:
 async def migrate(connection: asyncpg.Connection, scope: Scope) -> list[str]:
     """Apply what is missing and return the names; nothing is applied when one of them fails.
 
-    Raises SchemaMismatch when the database went another way, Unavailable when it does not let us.
+    Raises SchemaMismatch when the database went another way, BrokenMigration when it refuses a file, Unavailable when
+    it does not let us.
     """
     try:
         async with connection.transaction():
@@ -48,7 +52,7 @@ async def migrate(connection: asyncpg.Connection, scope: Scope) -> list[str]:
             await connection.execute(statement("ledger"))
             missing = missing_migrations(released(scope), await _applied(connection, scope))
             for migration in missing:
-                await connection.execute(migration.sql, timeout=MIGRATION_SECONDS_MAX)
+                await _apply(connection, f"{scope.name}/{migration.name}", migration.sql)
                 await connection.execute(
                     "insert into saga_migrations (scope, name, checksum) values ($1, $2, $3)",
                     scope.name,
@@ -84,6 +88,16 @@ async def connected(dsn: str, settings: PostgresSettings) -> AsyncIterator[async
             await connection.close(timeout=seconds)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             connection.terminate()
+
+
+async def _apply(connection: asyncpg.Connection, place: str, sql: str) -> None:
+    last = "\n;select"  # asyncpg cannot read the answer to a file without a statement
+    try:
+        await connection.execute(sql + last, timeout=MIGRATION_SECONDS_MAX)
+    except asyncpg.PostgresError as error:
+        if not error.sqlstate or error.sqlstate.startswith(_MAY_PASS):
+            raise
+        raise BrokenMigration(f"postgres: {place}", reason(error)) from error
 
 
 async def _applied(connection: asyncpg.Connection, scope: Scope) -> dict[str, str]:

@@ -83,7 +83,7 @@ class SqliteDatabase:
     async def migrate(self, service: str, migrations: Path | None = None) -> Sequence[str]:
         """Apply what is missing of the inbox and of the service's own tables, forward only; returns the names.
 
-        Raises SchemaMismatch, Unavailable.
+        Raises SchemaMismatch, BrokenMigration, Unavailable.
         """
         now = self._clock.now()
         async with self.begin() as tx:

@@ -235,6 +235,12 @@ _SERVERS: Final = (
         "It calls some of it malformed, or a single span too large; the rest was taken.",
         "see what the backend logged; saga trace export SAGA --to FILE writes the same spans to a file",
     ),
+    Code(
+        "SAGA-4017",
+        "the database refuses a migration",
+        "A statement of the file cannot be carried out there. Files are applied whole, so nothing of it was.",
+        "correct the file, or what it meets in the database",
+    ),
 )
 
 _TRIALS: Final = (
