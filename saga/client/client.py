@@ -13,7 +13,7 @@ import msgspec
 from saga.client.answers import Ended, Started, ended
 from saga.client.correspondence import Correspondence
 from saga.client.reading import Approvals, Reading
-from saga.client.saying import HALF_A_MINUTE, Saying
+from saga.client.saying import HALF_A_MINUTE, Saying, only_known
 from saga.core.messages import StartMessage
 from saga.core.pending import ApprovalDetail
 from saga.define import Definition
@@ -117,6 +117,7 @@ class Client(Saying):
     async def _start(
         self, definition: Definition[Any, Any] | str, given: object, how: How, within: timedelta
     ) -> Started[Any]:
+        only_known("a start", how, How)
         await self._letters.open()
         message_id, key, version = self._ids.message(), how.get("key"), how.get("version")
         message = StartMessage(

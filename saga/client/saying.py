@@ -1,5 +1,6 @@
 """What callers say to a saga that is there: signals, decisions of people, cancels."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypedDict, Unpack
 
@@ -75,6 +76,7 @@ class Saying:
         often you call this; one that comes before its saga is held for ten seconds. Raises Refused
         (`unknown-saga`, `unknown-signal`, `reads-mismatch`, `signal-limit`, `ended`), and TimeoutError.
         """
+        only_known("a signal", to, ToWhom, "message_id", "actor", "within")
         if ("saga" in to) == ("key" in to):
             raise TypeError("a signal names its saga. Fix: saga= its id, or key= its business key")
         await self._letters.open()
@@ -126,6 +128,7 @@ class Saying:
         )
 
     async def _decide(self, decision: DecideMessage, edited: bytes | None, clicked: Clicked) -> None:
+        only_known("a decision", clicked, Clicked, "edited")
         await self._letters.open()
         message = msgspec.structs.replace(
             decision,
@@ -161,3 +164,14 @@ class Saying:
         wish = msgspec.structs.replace(wish, reply_to=self._letters.reply_to)
         which = wish.saga or f"{wish.name} {wish.business_key}"
         await self._letters.ask(cancel_to_wire(wish), f"the cancel of {which}", within)
+
+
+def only_known(what: str, given: Mapping[str, object], options: type, *others: str) -> None:
+    """A misspelt option must not pass for one that was left out: a start without its key is another saga.
+
+    `others` are those Python checks. Raises TypeError.
+    """
+    known = options.__annotations__
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{what} has no option {name!r}. Fix: one of {', '.join((*known, *others))}")

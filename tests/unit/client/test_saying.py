@@ -113,3 +113,18 @@ async def test_only_gateways_bring_decisions(rig: Rig) -> None:
         with pytest.raises(Refused, match="forbidden: shop is no gateway"):
             await client.approve(started.saga, "review", digest=request.digest, approver="bo", within=SOON)
         await client.close()
+
+
+async def test_a_misspelt_option_is_no_option_left_out(rig: Rig) -> None:
+    """Without its key a start would be another saga, without its number a decision another one's."""
+    client = client_of(rig)
+    with pytest.raises(TypeError, match=r"a start has no option 'kye'. Fix: one of key, version, actor, within"):
+        await client.start("paid", {"id": "o1"}, kye="o1")  # type: ignore[call-overload]  # what nobody checks
+    with pytest.raises(TypeError, match="a start has no option 'timeout'"):
+        await client.run("paid", {"id": "o1"}, timeout=SOON)  # type: ignore[call-overload]  # as above
+    with pytest.raises(TypeError, match=r"a signal has no option 'idd'. Fix: one of saga, key, message_id, actor"):
+        await client.signal("paid", "paid", key="o1", idd="s-1")  # type: ignore[call-arg]  # as above
+    decision = {"digest": "d", "approver": "bo", "nmber": 1}
+    for decide in (client.approve, client.reject):
+        with pytest.raises(TypeError, match=r"a decision has no option 'nmber'. Fix: one of number, reason"):
+            await decide("s", "review", **decision)  # type: ignore[arg-type]  # as above
