@@ -22,7 +22,8 @@ def follow(ctx: click.Context, /, **flags: Any) -> None:
     """Follow the history until SIGTERM, and publish lifecycle events on saga.events.
 
     `saga run` does this too, unless it is told --no-follow. Of all processes that follow one store, one is at work and
-    the others stand by. What cannot be published now waits in the history.
+    the others stand by. What cannot be published now waits in the history. While the broker or the store is away, it
+    says so and is not ready.
     """
     from saga.cli import logs
 
@@ -35,38 +36,38 @@ async def _follow(settings: Any) -> None:
     import logging
 
     from saga.cli.metrics import counted
-    from saga.cli.patience import stop_signals
+    from saga.cli.patience import Patience, stop_signals
     from saga.cli.run import serving_health
 
     log = logging.getLogger("saga")
-    await _look_at_broker(settings)
     stop = stop_signals()
+    patience = Patience(stop)
     reports: list[Callable[[], dict[str, dict[str, str]]]] = []
 
     def report() -> dict[str, object]:
         found = reports[-1]() if reports else {}
         working = all("trouble" not in each and each["state"] != "starting" for each in found.values())
-        return {"ready": bool(found) and working and not stop.is_set(), "draining": stop.is_set(), "following": found}
+        ready = bool(found) and working and not patience.missing and not stop.is_set()
+        return patience.report() | {"ready": ready, "following": found}
 
-    with counted(settings, "saga", report) as tallies:
+    with counted(settings, "saga", report) as tallies, serving_health(settings.health, report, tallies):
         async with followed(settings, tallies) as following:
             reports.append(following)
-            with serving_health(settings.health, report, tallies):
+            if await patience.wait_for("broker", lambda: _look_at_broker(settings)):
                 log.info("follower started", extra={"pid": os.getpid(), "health": settings.health or "off"})
                 await stop.wait()
     log.info("follower stopped", extra={"pid": os.getpid()})
 
 
-async def _look_at_broker(settings: Any) -> None:
-    """It is connected to only when there is something to publish: raises WrongAddress now; one that is away may come.
+async def _look_at_broker(settings: Any) -> bool:
+    """Events connect only when there is something to publish: a login that never works is to be seen before.
 
-    A stop that comes meanwhile ends the process: nothing has begun.
+    Raises WrongAddress, Unavailable.
     """
     from saga.bootstrap.brokers import open_bus
-    from saga.core.errors import Unavailable
 
-    with contextlib.suppress(Unavailable):
-        await (await open_bus(settings.amqp, name=f"follower {os.getpid()}")).close()
+    await (await open_bus(settings.amqp, name=f"follower {os.getpid()}")).close()
+    return True
 
 
 @asynccontextmanager

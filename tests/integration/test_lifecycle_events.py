@@ -189,6 +189,20 @@ async def test_a_killed_follower_is_replaced(place: Place, tmp_path: Path) -> No
             second.process.kill9()
 
 
+async def test_a_follower_that_may_not_log_in_is_not_ready(place: Place, tmp_path: Path) -> None:
+    """Though there is nothing to publish yet: it says what is missing, and leaves when told to."""
+    process = FollowProcess(Place(place.dsn, place.amqp.replace("//guest:guest@", "//guest:wrong@")), tmp_path)
+    try:
+        found = await process.until(lambda found: "Login was refused" in found.get("missing", {}).get("broker", ""))
+        assert (found["status"], found["ready"]) == (503, False)
+        assert "waiting" in process.log
+        assert "wrong" not in process.log
+        assert await process.stop() == 0
+        assert "follower started" not in process.log
+    finally:
+        process.process.kill9()
+
+
 @pytest.mark.timeout(180)
 async def test_a_broker_that_was_away_hears_everything_afterwards(
     place: Place, rabbit: RabbitServer, tmp_path: Path
