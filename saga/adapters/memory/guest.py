@@ -131,18 +131,19 @@ class GuestSubscription:
         return deliveries
 
     async def settle(self, acked: Sequence[Delivery], released: Sequence[Delivery] = ()) -> None:
-        """Acknowledge and give back. Raises Unavailable when the other process is gone."""
-        if self._frames is None:
+        """Acknowledge and give back. Deliveries of a connection that is gone are ignored: they come again."""
+        frames, before = self._frames, self._before
+        if frames is None:
             return
-        before = self._before
         settlement = Settlement(
             [delivery.token - before for delivery in acked if delivery.token > before],
             [delivery.token - before for delivery in released if delivery.token > before],
         )
         try:
-            await self._frames.write(settlement)
-        except OSError as error:
-            raise self._lost() from error
+            await frames.write(settlement)
+        except OSError:
+            if self._frames is frames:  # else it is connected again by now
+                self._lost()
 
     async def close(self) -> None:
         """Stop consuming; what is not settled goes back to the queue."""
