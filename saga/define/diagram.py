@@ -131,5 +131,5 @@ def _edges(ends: Ends, node: str) -> list[str]:
 
 
 def _node(path: str) -> str:
-    """Mermaid reads words like `end`, and dashes, as its own."""
-    return "n_" + path.replace("-", "_d_").replace("/", "_s_")
+    """A name of its own for each path. Mermaid reads words like `end`, and dashes, as its own; `_undo` is no path's."""
+    return "n_" + path.replace("_", "__").replace("-", "_d_").replace("/", "_s_")

@@ -101,21 +101,52 @@ def _doubtful(definition: Definition) -> Iterator[Advice]:
 
 def _with_fallible_after(definition: Definition) -> Iterator[tuple[Step, str]]:
     """Each step that can be followed by compensation, and the first step or wait after it that may fail."""
-    blocks = list(blocks_of(definition.blocks))
-    for index, step in enumerate(blocks):
-        if isinstance(step, Step) and step.kind is StepKind.COMPENSATABLE:
-            after = ((block.path, _reasons(block)) for block in blocks[index + 1 :])
-            yield step, next((f"'{path}' ({reasons})" for path, reasons in after if reasons), "")
+    return ((step, after) for step, after in _followed(definition.blocks, "") if step.kind is StepKind.COMPENSATABLE)
 
 
-def _reasons(block: Block) -> str:
+def _followed(blocks: tuple[Block, ...], behind: str) -> Iterator[tuple[Step, str]]:
+    """Each step below, and what may fail after it: in its own sequence, then what is behind that."""
+    for index, block in enumerate(blocks):
+        after = _fallible(blocks[index + 1 :]) or behind
+        if isinstance(block, Step):
+            yield block, after
+        for number, inner in enumerate(children(block)):
+            yield from _followed(inner, _beside(block, number) or after)
+
+
+def _beside(block: Block, number: int) -> str:
+    """What else of a block may fail after a step of its sequence of this number; another arm does not run then."""
+    match block:
+        case Parallel(join=Join.ALL):
+            others = (branch.body for other, branch in enumerate(block.branches) if other != number)
+            return next(filter(None, map(_fallible, others)), "")
+        case Each() | Repeat() if fallible := _fallible(block.body):
+            return f"{fallible} {'of another item' if isinstance(block, Each) else 'in a later turn'}"
+        case _:
+            return ""
+
+
+def _fallible(blocks: tuple[Block, ...], caught: frozenset[str] = frozenset()) -> str:
+    """The first block that may fail for what no attempt around it reacts to, as advice names it."""
+    for block in blocks:
+        reasons = [reason for reason in _reasons(block) if reason not in caught]
+        if reasons:
+            return f"'{block.path}' ({', '.join(reasons)})"
+        for inner in children(block):
+            on = block.on if isinstance(block, Attempt) and inner is block.body else ()
+            if found := _fallible(inner, caught.union(on)):
+                return found
+    return ""
+
+
+def _reasons(block: Block) -> tuple[str, ...]:
     """Why it may fail, other than by standing before an operator."""
     if not isinstance(block, Step):
-        return ", ".join(sorted(raised_here(block)))
+        return tuple(sorted(raised_here(block)))
     if block.kind is StepKind.RETRYABLE:
-        return ""
+        return ()
     exhausted = (EXHAUSTED,) if block.on_exhausted is OnExhausted.COMPENSATE else ()
-    return ", ".join((*block.command.failures, *exhausted))
+    return (*block.command.failures, *exhausted)
 
 
 def _empty_undo(definition: Definition) -> Iterator[Advice]:

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from saga import Saga, define
+from saga import Saga, define, present
 from saga.define import mermaid
-from tests.typing.onboarding import Draft, NewCustomer, group, onboarding
+from tests.typing.onboarding import AddSeat, Draft, NewCustomer, RemoveSeat, group, onboarding
 from tests.typing.orders import order
 
 
@@ -82,3 +82,19 @@ def test_no_edge_leads_into_the_box_it_comes_from() -> None:
     lines = [line.strip() for line in mermaid(define("t", version=1)(written).compiled).splitlines()]
     assert 'n_again_s_rest -->|"next turn"| n_again_s_draft' in lines
     assert 'n_again_s_rest(("again/rest<br/>sleeps for 90 min"))' in lines
+
+
+def test_no_two_paths_share_a_node() -> None:
+    """Neither with dashes and underscores, nor with the node of what undoes another step."""
+    names = ("a-b", "a_d_b", "a_b", "charge", "charge_undo", "charge-undo", "x_", "x-")
+
+    def written(s: Saga, new: NewCustomer) -> None:
+        for name in names:
+            s.step(name, AddSeat(email=new.name), undo=RemoveSeat(email=new.name))
+        with s.repeat("a", limit=2) as turn:
+            s.step("b", AddSeat(email=new.name), undo=RemoveSeat(email=new.name))
+            turn.until(present(new.name))
+
+    lines = [line.strip() for line in mermaid(define("t", version=1)(written).compiled).splitlines()]
+    defined = [line.split("[")[0] for line in lines if '["' in line and not line.startswith(("start", "done"))]
+    assert len(defined) == len(set(defined)) == 2 * len(names) + 3

@@ -108,6 +108,48 @@ def overruled(s: Any, o: Any) -> None:
         charge(s, o, on_exhausted=On.COMPENSATE)
 
 
+def keep(s: Any, o: Any, name: str = "reserve") -> None:
+    """A step that may be refused and stays done."""
+    s.step(name, c.ReserveStock(order_id=o.order_id, lines=[]), undo=no_undo("stays"))
+
+
+def one_of_the_items(s: Any, o: Any) -> None:
+    with s.each("every", o.lines, limit=5):
+        keep(s, o)
+
+
+def one_of_the_turns(s: Any, o: Any) -> None:
+    with s.repeat("again", limit=5) as turn:
+        keep(s, o)
+        turn.until(o.gift)
+
+
+def beside(s: Any, o: Any) -> None:
+    with s.parallel("both") as branch:
+        with branch("left"):
+            charge(s, o)
+        with branch("right"):
+            s.step("keep", c.WrapGift(order_id=o.order_id), undo=no_undo("stays"))
+
+
+def behind_the_arms(s: Any, o: Any) -> None:
+    with s.when(o.gift):
+        keep(s, o)
+    s.pivot("book", c.BookCourier(order_id=o.order_id, carrier="x"))
+
+
+def inside_the_attempt(s: Any, o: Any) -> None:
+    with s.attempt("pay", on=[c.CardDeclined, c.LimitReached]):
+        keep(s, o)
+        charge(s, o)
+
+
+def caught_in_part(s: Any, o: Any) -> None:
+    keep(s, o)
+    with s.attempt("pay", on=[c.CardDeclined]):
+        charge(s, o)
+
+
 @pytest.mark.parametrize(
     ("body", "place", "reason"),
     [
@@ -119,6 +161,12 @@ def overruled(s: Any, o: Any) -> None:
         (forgotten, "brief", "may be undone after 2 d, but 'payments' knows its key for 1 d"),
         (forgotten_waiting, "brief", "may be undone after 2 d ('rest' waits behind it), but 'payments' knows its key"),
         (refusable, "reserve", "is never undone (stays), but 'look' (rejected) may still fail after it"),
+        (one_of_the_items, "every/reserve", "but 'every/reserve' (OutOfStock) of another item may still fail after it"),
+        (one_of_the_turns, "again/reserve", "but 'again/reserve' (OutOfStock) in a later turn may still fail after it"),
+        (beside, "keep", "but 'charge' (CardDeclined, LimitReached) may still fail after it"),
+        (behind_the_arms, "reserve", "but 'book' (CourierRefused) may still fail after it"),
+        (inside_the_attempt, "reserve", "but 'charge' (CardDeclined, LimitReached) may still fail after it"),
+        (caught_in_part, "reserve", "but 'charge' (LimitReached) may still fail after it"),
         (sleeps_too_long, "rest", "sleeps for 25 h, but the saga's deadline is 1 d"),
         (decided_too_late, "look", "expires after 30 h, but the saga's deadline is 1 d"),
         (escalated_too_late, "look", "expires after 26 h, but the saga's deadline is 1 d"),
@@ -143,3 +191,33 @@ def test_advice_names_place_reason_and_fix(body: Callable[[Any, Any], None], pla
 def test_a_definition_by_the_book_gets_no_advice() -> None:
     """The reference order."""
     assert c.order.lints == ()
+
+
+def in_the_other_arm(s: Any, o: Any) -> None:
+    with s.when(o.gift) as gift:
+        keep(s, o)
+    with gift.otherwise():
+        charge(s, o)
+
+
+def in_the_other_way(s: Any, o: Any) -> None:
+    with s.attempt("stock", on=[c.OutOfStock]) as stock:
+        keep(s, o)
+    with stock.otherwise():
+        charge(s, o)
+
+
+def caught(s: Any, o: Any) -> None:
+    keep(s, o)
+    with s.attempt("pay", on=[c.CardDeclined, c.LimitReached]):
+        charge(s, o)
+
+
+@pytest.mark.parametrize("body", [in_the_other_arm, in_the_other_way, caught])
+def test_what_cannot_fail_the_saga_after_a_step_is_no_advice(body: Callable[[Any, Any], None]) -> None:
+    """The other arm does not run then, and what an attempt reacts to goes no further."""
+
+    def written(s: Saga, order: c.PlaceOrder) -> None:
+        body(s, order)
+
+    assert define("t", version=1)(written).lints == ()
