@@ -41,6 +41,8 @@ class Backlog:
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._in_flight = 0
+        self._closed = 0
+        """Rises whenever something that was open is closed."""
         self._is_near = False
         self._ending = False
 
@@ -59,8 +61,11 @@ class Backlog:
         """There are alarms to decide on."""
         return any(work.asks is None for work in self._urgent)
 
-    def opened(self, count: int) -> None:
-        """So many commands more wait for an answer; a negative number: fewer."""
+    def opened(self, count: int, answered_count: int = 0) -> None:
+        """So many commands more wait for an answer; a negative number: fewer. So many were answered."""
+        if count < 0 or answered_count:
+            self._closed += 1
+            self._room.set()
         # What others opened before this process began can only be closed here: do not let it add up.
         self._in_flight = max(self._in_flight + count, -self._settings.max_in_flight)
         used_percent = self._in_flight * 100 // self._settings.max_in_flight
@@ -118,15 +123,21 @@ class Backlog:
         await self._arrived.wait()
 
     async def room_for_starts(self, patience_seconds: float) -> None:
-        """Wait until further starts may be taken from their durable queue; if nothing moves for long, stop waiting."""
-        while self._starts or self._in_flight >= self._settings.max_in_flight:
-            self._room.clear()
-            try:
-                async with asyncio.timeout(patience_seconds):
+        """Wait until further starts may be taken from their durable queue.
+
+        If nothing that is open is closed for long, stop waiting: other work than that makes no room.
+        """
+        closed = self._closed
+        try:
+            async with asyncio.timeout(patience_seconds) as patience:
+                while self._starts or self._in_flight >= self._settings.max_in_flight:
+                    self._room.clear()
                     await self._room.wait()
-            except TimeoutError:
-                self.reset()
-                return
+                    if self._closed != closed:
+                        closed = self._closed
+                        patience.reschedule(asyncio.get_running_loop().time() + patience_seconds)
+        except TimeoutError:
+            self.reset()
 
     def begin_no_more(self) -> None:
         """Starts that were not begun are left to the broker, which hands them to another orchestrator."""

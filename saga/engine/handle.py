@@ -50,6 +50,8 @@ class Hop(msgspec.Struct):
     """Commands of parents that cannot be carried out now; acknowledged when their answer is on the broker."""
     opened: int = 0
     """Commands that began to wait for an answer in this commit, less those that no longer do."""
+    answered: int = 0
+    """Sagas with open commands of which one was answered."""
     facts: Facts = msgspec.field(default_factory=Facts)
     """To be counted."""
 
@@ -132,9 +134,12 @@ class Handler:
         before, state = move.before, move.decision.state
         _warn(before.state, state, move.decision.events)
         live = self._cache.keep(Live(before.plan, state, before.dispatched_version))
-        hop.opened += open_count(before.plan, state) - open_count(before.plan, before.state)
-        if isinstance(move.work.asks, ReplyMessage) and move.sending.proven:
-            self._dispatches.answered(state.saga, before.state.version)
+        was_open = open_count(before.plan, before.state)
+        hop.opened += open_count(before.plan, state) - was_open
+        if isinstance(move.work.asks, ReplyMessage):
+            hop.answered += was_open > 0
+            if move.sending.proven:
+                self._dispatches.answered(state.saga, before.state.version)
         if move.sending.dispatch is not None:
             hop.dispatches.append(move.sending.dispatch)
         if state.terminal and not before.state.terminal and state.reply_to:

@@ -139,7 +139,7 @@ class Decider:
             return hop
 
     async def _follow_up(self, hop: Hop) -> None:
-        self._backlog.opened(hop.opened)
+        self._backlog.opened(hop.opened, hop.answered)
         self._health.in_flight = self._backlog.in_flight
         if hop.again:
             self._backlog.add(hop.again)

@@ -107,6 +107,34 @@ async def test_a_reader_does_not_wait_for_ever() -> None:
     assert backlog.in_flight == 0
 
 
+@pytest.mark.parametrize(("answered_count", "gives_up"), [(0, True), (1, False)])
+async def test_only_what_closes_something_prolongs_the_wait(
+    monkeypatch: pytest.MonkeyPatch, answered_count: int, gives_up: bool
+) -> None:
+    """Operators close sagas without a word to orchestrators: signals keep coming then, and room never does."""
+    seconds = [0.0]
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: seconds[0])
+    backlog = Backlog(SETTINGS)
+    backlog.opened(3)
+    waiting = asyncio.create_task(backlog.room_for_starts(30))
+    for _ in range(20):
+        await yielded()
+        seconds[0] += 6
+        backlog.add([alarm("1")])
+        backlog.next_batch()
+        backlog.opened(0, answered_count)
+    await yielded()
+    assert waiting.done() == gives_up
+    assert backlog.in_flight == (0 if gives_up else 3)
+    waiting.cancel()
+
+
+async def yielded() -> None:
+    """Everybody has had a turn."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 async def test_an_ending_process_begins_nothing() -> None:
     """Starts that arrive or wait are dropped here, for others; replies go on."""
     backlog = Backlog(SETTINGS)
