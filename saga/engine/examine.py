@@ -8,7 +8,7 @@ import msgspec
 from saga.core.checkup import Finding, alarm_findings, clock_findings, word_finding
 from saga.engine.catalog import Catalog, UnusableDefinition
 from saga.engine.lookup import WaitDetail, describe
-from saga.ports import Batch, Clock, ParkedCount, SagaFilter, SagaRow, Store
+from saga.ports import Clock, ParkedCount, SagaFilter, SagaRow, Store
 
 SAMPLES = {"parked": 200, "delivery": 200, "paused": 200, "reply": 50, "timer": 50}
 """Of each kind of wait so many, the oldest sagas: what is stuck longest is among them."""
@@ -35,7 +35,7 @@ async def examine_store(store: Store, clock: Clock) -> list[Finding]:
         why = "The tables of this release are not there, or not all of them."
         return [Finding("error", "store", f"the store lacks {', '.join(pending)}", why, "saga db migrate")]
     before = clock.now()
-    now = (await store.commit(Batch())).now
+    now = await store.now()
     here = before + (clock.now() - before) / 2  # the answer was on its way for about half of the time
     findings = list(clock_findings(now, here))
     if not await store.named():
@@ -72,7 +72,7 @@ async def examine_messages(store: Store) -> list[Finding]:
 
 async def examine_sagas(store: Store, clock: Clock) -> list[Finding]:
     """Sagas that do not go on, by reason, those that wait longest first. Raises Unavailable."""
-    now = (await store.commit(Batch())).now
+    now = await store.now()
     due = await store.sagas(SagaFilter(due_before=now, limit=1))
     findings = list(alarm_findings([row.wake_at for row in due if row.wake_at is not None], now))
     for kind, sample in SAMPLES.items():

@@ -62,7 +62,11 @@ class HistoryRow(msgspec.Struct, frozen=True):
 
 
 class Lookup(Protocol):
-    """Reading for people: lists, and one saga's history."""
+    """Reading for people: lists, one saga's history, and what time it is there. Asks for no right but to read."""
+
+    async def now(self) -> datetime:
+        """Store time."""
+        ...
 
     async def sagas(self, where: SagaFilter) -> Sequence[SagaRow]:
         """Newest first (ids are ordered by start time), unless the filter says otherwise."""

@@ -1,6 +1,7 @@
 """The least-privilege roles of `infra/postgres/roles.sql` do their work and cannot rewrite history."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -8,27 +9,36 @@ import asyncpg
 import pytest
 
 from saga.adapters.postgres import PostgresStore, open_feed, open_store
+from saga.engine.examine import examine_messages, examine_sagas, examine_store
 from saga.ports import BEGINNING, Batch, ParkedAction, SagaFilter
+from saga.stores import CLOCK
 from tests.conformance.store.places import advance, new_saga, parked
 
 ROLES = Path(__file__).parents[2] / "infra" / "postgres" / "roles.sql"
 
 
-@pytest.fixture
-async def engine_dsn(database: str, unique_name: str) -> AsyncIterator[str]:
-    """A migrated database, entered as a login user that has nothing but the role `saga_engine`."""
+@asynccontextmanager
+async def entered(database: str, user: str, role: str) -> AsyncIterator[str]:
+    """A migrated database, entered as a login user that has nothing but this role."""
     owner = await open_store(database)
     await owner.migrate()
     await owner.close()
     connection = await asyncpg.connect(database)
     for _ in range(2):  # applying it again changes nothing
         await connection.execute(ROLES.read_text())
-    await connection.execute(f"create role {unique_name} login; grant saga_engine to {unique_name}")
+    await connection.execute(f"create role {user} login; grant {role} to {user}")
     parts = urlsplit(database)
     place = parts.netloc.rpartition("@")[2]
-    yield urlunsplit(parts._replace(netloc=f"{unique_name}@{place}"))
-    await connection.execute(f"drop role {unique_name}")
+    yield urlunsplit(parts._replace(netloc=f"{user}@{place}"))
+    await connection.execute(f"drop role {user}")
     await connection.close()
+
+
+@pytest.fixture
+async def engine_dsn(database: str, unique_name: str) -> AsyncIterator[str]:
+    """As an orchestrator enters."""
+    async with entered(database, unique_name, "saga_engine") as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -65,6 +75,19 @@ async def test_the_role_is_enough_for_a_follower(store: PostgresStore, engine_ds
     assert [row.saga for row in page.rows] == [new.saga]
     assert await feed.save_cursor("events", "one", page_after.position, 30.0)
     await feed.close()
+
+
+async def test_the_reading_role_is_enough_for_the_doctor(database: str, unique_name: str) -> None:
+    """It looks at tables, clocks, sagas and messages, and asks for no right to write."""
+    owner = await open_store(database)
+    async with entered(database, unique_name, "saga_reader") as dsn:
+        await owner.commit(Batch(starts=[new_saga()], parked=[parked()]))
+        reader = await open_store(dsn)
+        assert [found.what for found in await examine_store(reader, CLOCK)] == ["no definition is published"]
+        assert await examine_sagas(reader, CLOCK) == []
+        assert len(await examine_messages(reader)) == 1
+        await reader.close()
+    await owner.close()
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,10 @@ class MemoryStore:
 
     # ------------------------------------------------------------------------------------------------------- lookup
 
+    async def now(self) -> datetime:
+        """See `saga.ports.Lookup`."""
+        return self._clock.now()
+
     async def sagas(self, where: SagaFilter) -> Sequence[SagaRow]:
         """See `saga.ports.Lookup`."""
         first = "" if where.started_after is None else rows.first_id_at(where.started_after)

@@ -117,6 +117,12 @@ class PostgresStore:
 
     # ------------------------------------------------------------------------------------------------------- lookup
 
+    async def now(self) -> datetime:
+        """See `saga.ports.Lookup`."""
+        [record] = await self._connections.read("now")
+        now: datetime = record["now"]
+        return now
+
     async def sagas(self, where: SagaFilter) -> Sequence[SagaRow]:
         """See `saga.ports.Lookup`. Raises ValueError for a cursor that is no saga id."""
         sql, arguments = filtered(statement("sagas"), where)

@@ -87,6 +87,10 @@ class SqliteStore:
 
     # ------------------------------------------------------------------------------------------------------- lookup
 
+    async def now(self) -> datetime:
+        """See `saga.ports.Lookup`."""
+        return self._clock.now()
+
     async def sagas(self, where: SagaFilter) -> Sequence[SagaRow]:
         """See `saga.ports.Lookup`. Raises ValueError for a cursor that is no saga id."""
         return await self._connection.call(lambda open_: read.sagas(open_, where))

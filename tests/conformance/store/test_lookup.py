@@ -27,6 +27,12 @@ def id_at(moment: datetime, number: int = 0) -> str:
     return f"{first_id_at(moment)[:-12]}{number:012x}"
 
 
+async def test_the_store_tells_its_time(store: Store) -> None:
+    """The same that a commit tells."""
+    before = (await store.commit(Batch())).now
+    assert before <= await store.now() <= (await store.commit(Batch())).now
+
+
 async def test_a_row_shows_what_was_committed(store: Store) -> None:
     """Every column of a saga that moved."""
     parent = ids.saga()
