@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import re
 from datetime import timedelta
 
 from saga.client.answers import Refused
 from saga.client.waiting import Shelf, Waits
-from saga.core.errors import ProtocolViolation, Unavailable
+from saga.core.errors import BadValue, ProtocolViolation, Unavailable
 from saga.core.messages import ResultKind, ResultMessage
 from saga.ports import CallerBus, Delivery, MissingQueue, Outgoing, Subscription
 from saga.wire import result_from_wire
@@ -24,12 +25,20 @@ READ_ENDINGS_MAX = 1_000
 READ_BYTES_MAX = 16 * 1024 * 1024
 """Ends somebody was told, who may ask again."""
 DEAF_SECONDS = 1.0
+_WORD = r"[A-Za-z0-9_:@,/-]{1,64}"
+_NAME = re.compile(rf"{_WORD}(\.{_WORD}){{0,2}}")
+"""What goes into the name of a queue, and leads to no other queue as the key of a binding."""
 
 
 class Correspondence:
-    """One client's questions and answers. Open it before asking."""
+    """One client's questions and answers. Open it before asking. Raises BadValue for a name that cannot be used."""
 
     def __init__(self, bus: CallerBus, client: str, kept: timedelta) -> None:
+        if not _NAME.fullmatch(client):
+            raise BadValue(
+                f"{client[:80]!r} is no name for a client: its answers go to a queue of that name. "
+                "Fix: letters, digits, - and _, at most 64"
+            )
         self._bus = bus
         self._client = client
         self._kept = kept
@@ -44,7 +53,8 @@ class Correspondence:
         """Where answers are to be sent; set by `open`."""
 
     async def open(self) -> None:
-        """Listen, if not yet; any number of callers may ask for it at once. Raises Unavailable."""
+        """Listen, if not yet; any number of callers may ask for it at once. Raises Unavailable, and
+        BadValue when the queue is there and kept for another time."""
         async with self._opening:
             if self._listening is not None and not self._listening.done():
                 return
@@ -129,7 +139,7 @@ class Correspondence:
         """A broker that lost everything lost this queue too, and nobody else will make it."""
         try:
             await self._bus.declare_results(self._client, kept=self._kept)
-        except Unavailable as error:
+        except (BadValue, Unavailable) as error:
             log.debug("cannot declare the queue for answers", extra={"reason": str(error)})
             await asyncio.sleep(DEAF_SECONDS)
 

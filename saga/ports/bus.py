@@ -106,5 +106,5 @@ class CallerBus(Bus, Protocol):
 
     async def declare_results(self, client: str, *, kept: timedelta = ...) -> tuple[str, str]:
         """Make the queue, if it is not there; returns its name and the `reply_to` that leads to it. Unread for as
-        long as `kept` it goes away. Raises Unavailable."""
+        long as `kept` it goes away. Raises Unavailable, and BadValue when it is there with another `kept`."""
         ...

@@ -74,7 +74,7 @@ class RabbitBus:
         """Make a caller's own queue; returns its name, to consume, and its `reply_to`.
 
         Idempotent: the same client finds its waiting answers. The queue expires when nobody reads it for as long as
-        `kept`, which must stay the same as long as the queue lives. Raises Unavailable.
+        `kept`, which must stay the same as long as the queue lives. Raises Unavailable, and BadValue for another one.
         """
         user = self._publish_link.user
         queue, reply_to = result_queue(user, client), result_key(user, client)

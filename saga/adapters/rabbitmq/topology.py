@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import aiormq
+from aiormq.exceptions import ChannelPreconditionFailed
 from pamqp.common import FieldTable
 from yarl import URL
 
@@ -23,6 +24,7 @@ from saga.adapters.rabbitmq.link import RPC_SECONDS, Link, close_quietly
 from saga.adapters.rabbitmq.management import Management, management_address
 from saga.core.checkup import BrokerLook, QueueLook
 from saga.core.definitions_file import QUORUM
+from saga.core.errors import BadValue
 from saga.core.topology import Binding, Exchange, Policy, Queue, Topology
 from saga.ports import MissingQueue, Unavailable
 
@@ -83,11 +85,18 @@ async def look(url: str, topology: Topology) -> BrokerLook:
 
 
 async def declare_results(link: Link, queue: str, routing_key: str, exchange: str, expires_ms: int) -> None:
-    """A caller's own queue and its binding. Raises Unavailable."""
+    """A caller's own queue and its binding. Raises Unavailable, and BadValue when the queue cannot be kept so long, or
+    was made for another time: its arguments never change."""
 
     async def declare(channel: aiormq.Channel) -> None:
         arguments: FieldTable = {**QUORUM, "x-expires": expires_ms}
-        await channel.queue_declare(queue, durable=True, arguments=arguments)
+        try:
+            await channel.queue_declare(queue, durable=True, arguments=arguments)
+        except ChannelPreconditionFailed as error:
+            raise BadValue(
+                f"{link.place}: could not declare the queue {queue}: {error.args[0]}. Fix: answers_kept above zero and "
+                "as it was when the queue was made, or a client of another name"
+            ) from error
         await channel.queue_bind(queue, exchange, routing_key)
 
     await _on_own_channel(link, f"declare the queue {queue}", declare)

@@ -8,6 +8,7 @@ import pytest
 
 from saga.adapters.memory.bus import Fate, MemoryBus
 from saga.client import Client, Ended, Refused, Started
+from saga.core.errors import BadValue
 from saga.core.topology import result_queue
 from saga.engine.worker import Orchestrator
 from saga.ports import MissingQueue, Outgoing, SagaFilter, Sent
@@ -185,6 +186,22 @@ async def test_reading_without_a_store_says_what_to_give(rig: Rig) -> None:
     """The error names the argument."""
     with pytest.raises(TypeError, match="lookup=store"):
         await Client(rig.broker.bus(CALLER), CountingIds(), name=CLIENT).get("x")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "#", "*", "a.#", "ü", "a.", "a.b.c.d", "x" * 65])
+def test_a_name_that_can_have_no_queue_is_refused(rig: Rig, name: str) -> None:
+    """At once: its starts would be parked as unreadable, and `#` would hear the answers of others."""
+    with pytest.raises(BadValue, match=r"is no name for a client.*Fix: letters, digits"):
+        Client(rig.broker.bus(CALLER), CountingIds(), name=name)
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("name", ["web-1", "web.eu.1", "host:80/7@x,y_", "x" * 64])
+async def test_a_name_that_is_allowed_hears_its_answers(rig: Rig, name: str) -> None:
+    """The engine takes it for an address."""
+    client = Client(rig.broker.bus(CALLER), CountingIds(10_000), name=name)
+    assert (await client.start("order", ORDER, within=SOON)).saga
+    await client.close()
 
 
 async def test_nobody_answers(client: Client) -> None:
