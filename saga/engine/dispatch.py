@@ -56,11 +56,9 @@ def wanted(
     """
     if state.terminal:
         return Wanted(answering(state) if answer_version(state) > after_version else None, proven=True)
-    if state.paused_at is not None:
-        return Wanted(None, proven=False)  # what is in doubt is not sent now, but it will be
     due = outstanding(plan, state, min(after_version, known_version))
     if not due:
-        return Wanted(None, proven=True)
+        return Wanted(None, proven=state.paused_at is None)  # what is in doubt is not due in a pause, but after it
     delayed = {
         (path, execution.kind)
         for path, step in state.steps.items()

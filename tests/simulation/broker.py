@@ -71,7 +71,7 @@ class Broker:
     def publish_command(self, message: CommandMessage, result: Result) -> None:
         """From an orchestrator to a service's queue."""
         world, faults = self._world, self._world.faults
-        if world.chance(faults.publish_lost):
+        if world.pauses.loses(message) or world.chance(faults.publish_lost):
             world.marks["command lost before the broker"] += 1
             world.after(CONFIRM_TIMEOUT_SECONDS, result, "unknown")
             return

@@ -13,11 +13,12 @@ from saga.core.bounds import RESEND_AFTER
 from saga.core.children import unanswered_since
 from saga.core.decide import Decision, decide
 from saga.core.errors import ProtocolViolation
-from saga.core.messages import CommandMessage
 from saga.core.plan import Plan
 from saga.core.state import SagaState
 from saga.engine import children
+from saga.engine import dispatch as engine
 from saga.engine.cache import Live
+from saga.engine.operate import is_to_be_looked_at
 from tests.simulation.store import Write
 from tests.simulation.work import Work, saga_id, started
 
@@ -40,8 +41,8 @@ class Entry(msgspec.Struct, frozen=True):
 
     work: Work
     write: Write
-    after_version: int
-    """What is known to have been dispatched before."""
+    sending: engine.Wanted
+    """What it sends, and what that proves."""
 
 
 class Deciding:
@@ -100,7 +101,7 @@ class Deciding:
         if work.reply is not None and (rejection := replies.screen(plan, state, work.reply)) is not None:
             self._world.marks[f"turned away: {rejection.code}"] += 1
             return None
-        given = work.given(self._owner.now(), loaded.dispatched, plan, state)
+        given = work.given(self._owner.now(), self._known(loaded), plan, state)
         if given is None:
             return None
         decision = decide(plan, state, given)
@@ -110,8 +111,21 @@ class Deciding:
                 self._look_again(loaded)
             work.answered(self._world, "accepted", work.saga)
             return None
-        after_version = 0 if isinstance(given, i.Resume) else loaded.dispatched
-        return Entry(work, self._write(loaded, given, decision.events, decision.state), after_version)
+        return self._entry(work, loaded, given, decision)
+
+    def _entry(self, work: Work, loaded: Loaded, given: i.Input, decision: Decision) -> Entry:
+        """As the engine moves a saga; an operator's process sends nothing, but lets the alarm ring."""
+        write = self._write(loaded, given, decision.events, decision.state)
+        if work.make is not None:
+            looked_at = is_to_be_looked_at(loaded.plan, decision.state, given.now)
+            write = msgspec.structs.replace(write, wake_at=given.now if looked_at else None)
+            return Entry(work, write, engine.Wanted(None, proven=False))
+        known, ticked = self._known(loaded), isinstance(given, i.Tick)
+        since = known if ticked else loaded.state.version
+        return Entry(work, write, engine.wanted(loaded.plan, decision.state, since, known, undelivered=ticked))
+
+    def _known(self, loaded: Loaded) -> int:
+        return self._owner.dispatch.known(loaded.state.saga, loaded.dispatched)
 
     def _begin(self, work: Work) -> Entry | None:
         world, ask = self._world, work.ask
@@ -138,7 +152,7 @@ class Deciding:
             decision.state,
             wake_at,
         )
-        return Entry(work, write, 0)
+        return Entry(work, write, _first_sending(write))
 
     def _child(self, work: Work) -> Entry | None:
         """A parent's command: the engine is the participant."""
@@ -164,7 +178,8 @@ class Deciding:
         plan = world.child_plan(command.command)
         given = children.start(asked, plan.hash, saga_id(world), self._owner.now())
         world.marks["child tombstoned" if given.tombstone else "child started"] += 1
-        return Entry(work, self._first(plan, key, given, decide(plan, None, given)), 0)
+        write = self._first(plan, key, given, decide(plan, None, given))
+        return Entry(work, write, _first_sending(write))
 
     def _heard(self, work: Work, saga: str, given: i.ParentAsks) -> Entry | None:
         """A child that is there hears its parent; one that has ended says so again."""
@@ -172,7 +187,7 @@ class Deciding:
         assert loaded is not None
         decision = decide(loaded.plan, loaded.state, given)
         if decision.events:
-            return Entry(work, self._write(loaded, given, decision.events, decision.state), loaded.dispatched)
+            return self._entry(work, loaded, given, decision)
         self._world.marks["child asked again"] += 1
         self._owner.dispatch.answer(loaded.state)
         return None
@@ -201,27 +216,18 @@ class Deciding:
 
     def _look_again(self, loaded: Loaded) -> None:
         """A wake that found nothing due: send again what never arrived for certain, and set the alarm anew."""
-        now, state = self._owner.now(), loaded.state
+        now, state, known = self._owner.now(), loaded.state, self._known(loaded)
         row = self._world.store.rows[state.saga]
-        overdue = [
-            due.message
-            for due in core.outstanding(loaded.plan, state, loaded.dispatched)
-            if self._sent_at(state, due.message) + RESEND_AFTER <= now
-        ]
-        if unanswered_since(state, loaded.dispatched) is not None:
+        if unanswered_since(state, known) is not None:
             self._world.marks["child answers again"] += 1
             self._owner.dispatch.answer(state)
-        if overdue:
+        resend = engine.dispatch_of(loaded.plan, state, after_version=known)
+        if resend is not None and resend.commands:
             self._world.marks["re-dispatch"] += 1
-            self._owner.dispatch.publish(loaded.plan, state, loaded.dispatched)
+            self._owner.dispatch.publish(loaded.plan, state, resend)
         self._owner.dispatch.ask_again(loaded.plan, state, now)
-        self._world.store.rearm(row, state.version, core.next_wake(loaded.plan, state, now, loaded.dispatched))
+        self._world.store.rearm(row, state.version, core.next_wake(loaded.plan, state, now, known))
 
-    def _sent_at(self, state: SagaState, message: CommandMessage) -> datetime:
-        step = state.steps[message.path]
-        execution = step.action if message.kind == "action" or step.undo is None else step.undo
-        return execution.sent_at
 
-    def cached(self, saga: str) -> Loaded | None:
-        """What this process believes of a saga now."""
-        return self._cache.get(saga)
+def _first_sending(write: Write) -> engine.Wanted:
+    return engine.wanted(write.plan, write.state, 0, 0, undelivered=True)

@@ -8,9 +8,10 @@ import msgspec
 
 from saga.core import outstanding as core
 from saga.core.children import SERVICE, answer_version
-from saga.core.messages import CommandMessage, Kind, ReplyMessage
+from saga.core.messages import CommandMessage, ReplyMessage
 from saga.core.plan import Plan
-from saga.core.state import SagaState, Waiting
+from saga.core.state import SagaState
+from saga.engine import dispatch as engine
 from saga.engine.children import reply_of
 from tests.simulation.violation import Crash
 from tests.simulation.work import Work
@@ -23,37 +24,48 @@ MARK_AFTER_SECONDS = 1.0
 
 
 class _Group:
-    """Everything published for one version of a saga."""
+    """Everything published together for a saga."""
 
     __slots__ = ("missing", "saga", "version")
 
-    def __init__(self, saga: str, version: int, missing: int) -> None:
-        self.saga = saga
-        self.version = version
-        self.missing = missing
+    def __init__(self, asked: engine.Dispatch) -> None:
+        self.saga = asked.saga
+        self.version = asked.version
+        self.missing = len(asked.commands)
 
 
 class Dispatch:
-    """Of one orchestrator."""
+    """Of one orchestrator. What is sent, and what that proves, is the engine's own rule: `wanted`."""
 
     def __init__(self, world: "World", owner: "Orchestrator") -> None:
         self._world = world
         self._owner = owner
+        self._confirmed: dict[str, int] = {}
+        self._unsettled: dict[str, int] = {}
 
     def forget(self) -> None:
         """The process died: nobody waits for its confirms."""
+        self._confirmed, self._unsettled = {}, {}
 
-    def publish(self, plan: Plan, state: SagaState, after_version: int) -> None:
-        """Send what is outstanding and newer than `after_version`. Raises Crash."""
-        due = core.outstanding(plan, state, after_version)
-        if not due:
+    def known(self, saga: str, stored: int) -> int:
+        """What is on the broker for certain: as the row says, or as this process saw confirmed."""
+        return max(stored, self._confirmed.get(saga, 0))
+
+    def proven(self, saga: str, version: int) -> None:
+        """A reply proves that everything up to this commit was dispatched: nothing is to be written down."""
+        self._unsettled.pop(saga, None)
+        self._confirmed[saga] = self.known(saga, version)
+
+    def publish(self, plan: Plan, state: SagaState, asked: engine.Dispatch | None) -> None:
+        """Send what a state asks for. Raises Crash."""
+        if asked is None:
             return
-        group = _Group(state.saga, state.version, len(due))
-        for one in due:
+        group = _Group(asked)
+        for message, delayed in asked.commands:
             self._world.boundary("before a publish")
-            self._world.checkers.on_publish(plan, state, one.message)
-            heard = partial(self._heard, self._owner.incarnation, group, one.message)
-            self._world.broker.publish_command(one.message, heard)
+            self._world.checkers.on_publish(plan, state, message)
+            heard = partial(self._heard, self._owner.incarnation, group, message, delayed=delayed)
+            self._world.broker.publish_command(message, heard)
 
     def ask_again(self, plan: Plan, state: SagaState, now: datetime) -> None:
         """Sub-sagas that are waited for since long, and what a service did not know. Raises Crash."""
@@ -84,7 +96,7 @@ class Dispatch:
         sent = msgspec.structs.replace(reply, sender=SERVICE)
         self._world.broker.publish_reply(sent, lambda _what: None)
 
-    def _heard(self, incarnation: int, group: _Group, message: CommandMessage, what: str) -> None:
+    def _heard(self, incarnation: int, group: _Group, message: CommandMessage, what: str, *, delayed: bool) -> None:
         if incarnation != self._owner.incarnation:
             return
         if what == "returned":
@@ -92,30 +104,22 @@ class Dispatch:
             return
         if what != "confirmed":
             return
-        if self._is_delayed(message):
+        if delayed:
             self._owner.offer(Work("delivered", message.saga, command=message))
         group.missing -= 1
-        if group.missing == 0:
+        if group.missing == 0 and self._confirmed.get(group.saga, 0) < group.version:
+            self._confirmed[group.saga] = self._unsettled[group.saga] = group.version
             self._world.after(MARK_AFTER_SECONDS, self._mark, incarnation, group)
-
-    def _is_delayed(self, message: CommandMessage) -> bool:
-        loaded = self._owner.deciding.cached(message.saga)
-        step = None if loaded is None else loaded.state.steps.get(message.path)
-        if step is None:
-            return False
-        execution = step.action if message.kind is Kind.ACTION else step.undo
-        return execution is not None and execution.waiting is Waiting.DELIVERY
 
     def _mark(self, incarnation: int, group: _Group) -> None:
         """Only for sagas that still wait; the reply itself proves the rest."""
-        loaded = self._owner.deciding.cached(group.saga)
-        if incarnation != self._owner.incarnation or loaded is None:
+        if incarnation != self._owner.incarnation or self._unsettled.get(group.saga) != group.version:
             return
         try:
             self._world.boundary("before the mark")
         except Crash:
             self._owner.die()
             return
-        if not loaded.state.terminal and loaded.state.version == group.version:
-            self._world.marks["marked as dispatched"] += 1
-            self._world.store.dispatched(self._world.store.rows[group.saga], group.version)
+        del self._unsettled[group.saga]
+        self._world.marks["marked as dispatched"] += 1
+        self._world.store.dispatched(self._world.store.rows[group.saga], group.version)

@@ -245,6 +245,7 @@ MUTANTS: tuple[Mutant, ...] = (
     structured("the undo of a completed child is only heard", on_parent=planted_structures.only_heard),
     in_module("an undo starts its child", "saga.engine.children", "start", planted_structures.begins_when_undone),
     in_module("a pause does not stop waits", "saga.core.waits", "moved", planted_structures.clock_runs_on),
+    in_module("a pause proves what is in doubt", "saga.engine.dispatch", "wanted", planted.pause_proves_all),
     structured("a pause does not stop attempts", _moved=planted.not_moved),
     structured("a pause does not stop the time of a step", _moved=planted_structures.no_time_for_steps),
     structured("a pause does not stop the deadline", _resume=planted_structures.deadline_runs_on),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from saga.engine.dispatch import dispatch_of
 from tests.simulation.broker import Delivery
 from tests.simulation.checkers import nested
 from tests.simulation.deciding import Deciding, Entry
@@ -88,7 +89,8 @@ class Orchestrator:
                 loaded = self.deciding.load(saga, fresh=True)
                 if loaded is not None:
                     self._world.marks["reconciled"] += 1
-                    self.dispatch.publish(loaded.plan, loaded.state, 0)
+                    asked = dispatch_of(loaded.plan, loaded.state, after_version=0)
+                    self.dispatch.publish(loaded.plan, loaded.state, asked)
         except Crash:
             self.die()
 
@@ -209,7 +211,9 @@ class Orchestrator:
     def _publish(self, entries: list[Entry]) -> None:
         for entry in entries:
             write = entry.write
-            self.dispatch.publish(write.plan, write.state, entry.after_version)
+            if entry.work.reply is not None and entry.sending.proven:
+                self.dispatch.proven(write.saga, write.expected_version)
+            self.dispatch.publish(write.plan, write.state, entry.sending.dispatch)
             self.dispatch.answer(write.state)
             entry.work.answered(self._world, "accepted", write.saga)
 

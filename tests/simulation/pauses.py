@@ -42,11 +42,16 @@ class Pauses:
         self._planned: set[str] = set()
         self._left_alone: dict[tuple[str, str], float] = {}
         """Saga and path of an approval or a wait: nobody acts on it before this moment."""
+        self._lost: dict[tuple[str, str], float] = {}
+        """Saga and path of a command: until when it reaches no broker."""
 
     def noticed(self, row: Row, commit: Commit) -> None:
         """A clock may have started to run."""
         if not self._on:
             return
+        siblings = [event.path for event in commit.events if isinstance(event, e.CommandIssued)]
+        if len(siblings) > 1 and self._random.random() < EACH:
+            self._plan_for_siblings(row.saga, self._random.choice(siblings))
         for path, since, due in _clocks(commit):
             if due - since <= CLOCK_MOST and row.saga not in self._planned and self._random.random() < EACH:
                 self._plan(row.saga, path, (due - since).total_seconds())
@@ -60,6 +65,10 @@ class Pauses:
         until = self._left_alone.get((command.saga, command.path), 0.0) if command.kind is Kind.ACTION else 0.0
         return max(0.0, until - self._world.now)
 
+    def loses(self, command: CommandMessage) -> bool:
+        """Whether it gets lost before the broker."""
+        return self._lost.get((command.saga, command.path), 0.0) > self._world.now
+
     def _plan(self, saga: str, path: str, clock_seconds: float) -> None:
         random, world = self._random, self._world
         begins = random.random() * clock_seconds * 0.9
@@ -70,6 +79,17 @@ class Pauses:
         world.after(begins, self._ask, saga, i.Pause)
         world.after(begins + length, self._ask, saga, i.Resume)
         world.after(begins + length + SURE_AFTER_SECONDS, self._make_sure, saga)
+
+    def _plan_for_siblings(self, saga: str, path: str) -> None:
+        """One of them is lost on its way, and others answer while the saga is paused."""
+        random, world = self._random, self._world
+        begins = random.random() * random.choice((0.01, 2.0))
+        resumed = begins + random.choice((3.0, 30.0, 300.0))
+        self._lost[saga, path] = world.now + resumed
+        world.marks["a pause over siblings"] += 1
+        world.after(begins, self._ask, saga, i.Pause)
+        world.after(resumed, self._ask, saga, i.Resume)
+        world.after(resumed + SURE_AFTER_SECONDS, self._make_sure, saga)
 
     def _ask(self, saga: str, verb: type[i.Pause] | type[i.Resume]) -> None:
         def make(now: datetime, _plan: Plan, _state: SagaState) -> i.Input:

@@ -14,6 +14,7 @@ from saga.core.definition import Step
 from saga.core.messages import CommandMessage, Kind, Outcome, RefusedCode
 from saga.core.plan import Plan
 from saga.core.state import Execution, Phase, SagaState, Waiting
+from saga.engine.dispatch import Wanted
 from saga.participant import rules
 
 
@@ -212,6 +213,16 @@ def sends_while_paused(original: Any) -> Any:
         return original(of, msgspec.structs.replace(state, paused_at=None), after_version)
 
     return due_now
+
+
+def pause_proves_all(original: Any) -> Any:
+    """Nothing is asked for in a pause, so nothing is taken to be in doubt."""
+
+    def wanted(of: Plan, state: SagaState, *versions: int, undelivered: bool = False) -> Wanted:
+        found: Wanted = original(of, state, *versions, undelivered=undelivered)
+        return found if state.paused_at is None else msgspec.structs.replace(found, proven=True)
+
+    return wanted
 
 
 def old_doubt_stays(_original: Any) -> Any:
