@@ -58,6 +58,7 @@ def operation(values: Values, value: Placeholder, site: Site) -> Expression:  # 
         case _:
             left, right = inner.args
             scalar = _comparable(values, left, right, plain_site)
+            _check_order(values, inner.op, left, plain_site)
             return Compare(
                 inner.op, scalar, _operand(values, left, right, plain_site), _operand(values, right, left, plain_site)
             )
@@ -100,7 +101,10 @@ def _collected(values: Values, value: Placeholder, site: Site) -> Expression:
 
 def _sized(values: Values, argument: Placeholder, site: Site) -> Expression:
     kind = value_of(argument).type
-    if scalar_type(kind) not in _SIZED:
+    if _is_base64(kind):
+        reason = f"{show(argument)} is bytes, recorded as base64: its size would be that of the text"
+        values.bad(site.place, reason, "let its sender say its size, or ask a participant")
+    elif scalar_type(kind) not in _SIZED:
         values.bad(site.place, f"{show(argument)} is {type_text(kind)}, which has no size", "size(a list or a text)")
     return values.expression(argument, kind if not may_be_null(kind) else plain(kind), site)
 
@@ -129,6 +133,16 @@ def _comparable(values: Values, left: object, right: object, site: Site) -> Scal
         kinds = f"{type_text(_type_of(left))} is compared with {type_text(_type_of(right))}"
         values.bad(site.place, f"{show(left)}, {show(right)}: {kinds}", "compare scalars of one type")
     return first
+
+
+def _check_order(values: Values, op: str, left: object, site: Site) -> None:
+    if op not in ("eq", "ne") and _is_base64(_type_of(left)):
+        reason = f"{show(left)} is bytes, recorded as base64, which has another order"
+        values.bad(site.place, reason, "compare with == or !=, or ask a participant")
+
+
+def _is_base64(kind: Any) -> bool:
+    return bytes in members(kind)
 
 
 def _compared_as(kind: Any) -> ScalarType:

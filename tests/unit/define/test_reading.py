@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
 
-from saga import Command, DefinitionError, Effect, Saga, coalesce, command, define, present
+from saga import Command, DefinitionError, Effect, Saga, all_of, coalesce, command, define, present, size
+from saga.core.blocks import When
+from saga.core.evaluation import holds
 from saga.define import Definition, PlaceholderMisuse
 from tests.typing import orders as c
 
@@ -41,6 +44,8 @@ class Order(msgspec.Struct, frozen=True):
     rows: list[Row] = []
     unset: str | msgspec.UnsetType = msgspec.UNSET
     inner: Inner = Inner(color="blue")
+    photo: bytes = b""
+    token: UUID | None = None
 
 
 @command(service="post", effect=Effect.READ_ONLY)
@@ -148,3 +153,42 @@ def test_a_dataclass_holds_no_placeholder() -> None:
     assert problem.place == "send.value"
     assert problem.reason == "the dataclass Street holds a value that only a run knows (name)"
     assert problem.fix == "make Street a msgspec.Struct, or write a dict"
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        (lambda o: size(o.photo) > 3, "input.photo is bytes, recorded as base64: its size would be that of the text"),
+        (lambda o: size(coalesce(o.photo, b"")) > 3, "its size would be that of the text"),
+        (lambda o: o.photo < b"\x80", "input.photo is bytes, recorded as base64, which has another order"),
+        (lambda o: o.photo > b"\x80", "which has another order"),
+    ],
+)
+def test_bytes_have_no_size_and_no_order(condition: Callable[[Any], Any], reason: str) -> None:
+    """b"abc" would have the size 4, and b"\\xfb" would come before b"\\x80"."""
+
+    def body(s: Any, o: Any) -> None:
+        with s.when(condition(o)):
+            s.read("send", Send(value=1))
+
+    with pytest.raises(DefinitionError) as failure:
+        defined(body)
+    [problem] = failure.value.problems
+    assert problem.place == "when-1"
+    assert reason in problem.reason
+    assert "ask a participant" in problem.fix
+
+
+def test_what_is_recorded_as_text_is_compared_as_the_text() -> None:
+    """A constant is written as `saga.Client` writes it; other spellings are other texts, as the guide says."""
+    token = UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")
+
+    def body(s: Any, o: Any) -> None:
+        with s.when(all_of(o.photo == b"abc", coalesce(o.token, token) == token)):
+            s.read("send", Send(value=1))
+
+    [block] = defined(body).compiled.blocks
+    assert isinstance(block, When)
+    written = '{"photo":"YWJj","token":"%s"}'
+    assert holds(block.condition, {"input": (written % token).encode()})
+    assert not holds(block.condition, {"input": (written % token.hex).encode()})
