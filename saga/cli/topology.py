@@ -121,7 +121,7 @@ async def _with_users(
 ) -> Any:
     from saga.core.topology import SERVICE, caller, deploy, orchestrator, participant, subscriber, wanted_topology
 
-    found, names = await _wanted(settings, services)
+    found, names = await _wanted(settings, services, named=bool(callers or gateways))
     users = [orchestrator(), deploy(), *(participant(service) for service in found if service != SERVICE)]
     users += [caller(user, starts=names, signals=names, controls=("cancel",)) for user in callers]
     users += [caller(user, starts=names, signals=names, controls=("cancel", "decide")) for user in gateways]
@@ -159,17 +159,18 @@ def _hashes(passwords: Path | None) -> dict[str, str]:
     return {user.strip(): password_hash(password, bytes.fromhex(IDS.message()[:8])) for user, _, password in pairs}
 
 
-async def _wanted(settings: Any, services: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Services and saga names: as given, or those of the published definitions."""
+async def _wanted(settings: Any, services: Sequence[str], *, named: bool = False) -> tuple[list[str], list[str]]:
+    """Services as given, or those of the published definitions; and the sagas' names, if they are to be `named` or the
+    store is asked anyway."""
     from saga.engine.catalog import Catalog
     from saga.stores import CLOCK, open_store
 
-    if services:
+    if services and not named:
         return sorted(services), []
     store = await open_store(settings.store)
     try:
         catalog = Catalog(store, CLOCK)
-        return sorted(await catalog.services()), await catalog.names()
+        return sorted(services or await catalog.services()), await catalog.names()
     finally:
         await store.close()
 

@@ -33,12 +33,16 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbit]:
     definitions = tmp_path_factory.mktemp("broker") / "definitions.json"
     definitions.write_bytes(definitions_file(topology, vhost="/", password_hashes=hashes))
     port = free_port()
+    store = f"sqlite:///{definitions.parent / 'store'}"  # what a caller may start: nothing is published
+    migrate = [sys.executable, "-m", "saga.cli", "--store", store, "db", "migrate"]
+    subprocess.run(migrate, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=60)
     config = f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}"
     with PrivateRabbit(definitions=definitions, user="admin:pw", config=config) as broker:
         plugins = broker.folder / "enabled_plugins"
         plugins.write_text("[rabbitmq_management].\n")
         broker.eval(f'rabbit:await_startup(), rabbit_plugins:ensure("{plugins}").')
         broker.definitions = definitions  # type: ignore[attr-defined]  # to go back to
+        broker.store = store  # type: ignore[attr-defined]  # what the command asks
         broker.api = f"http://127.0.0.1:{port}"  # type: ignore[attr-defined]  # where this one's plugin listens
         yield broker
 
@@ -62,7 +66,8 @@ async def diff(broker: PrivateRabbit, *arguments: str, user: str = "admin:pw", v
     command = [sys.executable, "-m", "saga.cli", "--amqp", f"amqp://{user}@{place}/{vhost}", "topology", "diff"]
 
     def typed() -> Done:
-        given = {**os.environ, "PYTHONPATH": str(ROOT), "SAGA_AMQP_MANAGEMENT": broker.api, **env}  # type: ignore[attr-defined]  # set above
+        ours = {"SAGA_AMQP_MANAGEMENT": broker.api, "SAGA_STORE": broker.store}  # type: ignore[attr-defined]  # set above
+        given = {**os.environ, "PYTHONPATH": str(ROOT), **ours, **env}
         done = subprocess.run(
             [*command, *ASKED, *arguments], env=given, capture_output=True, text=True, timeout=60, check=False
         )
