@@ -53,17 +53,18 @@ async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
     from saga.cli.patience import Patience, stop_signals
     from saga.cli.run import serving_health
     from saga.participant import run
+    from saga.participant.health import Health
 
     log = logging.getLogger("saga")
     stop = stop_signals()
     patience = Patience(stop)
     name = f"{participant.service} {os.getpid()}"
     about: dict[str, object] = {"service": participant.service}
+    health = Health(participant.queue)
 
     def report() -> dict[str, object]:
-        if patience.missing:
-            return patience.report() | about
-        return {"ready": not stop.is_set(), "draining": stop.is_set(), **about}
+        missing = dict(patience.missing) or health.missing
+        return {"ready": not (missing or stop.is_set()), "missing": missing, "draining": stop.is_set(), **about}
 
     async with AsyncExitStack() as stack:
         tallies = stack.enter_context(counted(settings, participant.service, report))
@@ -81,5 +82,5 @@ async def _serve(settings: Any, participant: Any, *, migrate: bool) -> None:
         _look_at_user(settings.amqp, participant.service)
         runs_on = name_of(asyncio.get_running_loop())
         log.info("participant started", extra={**about, "pid": os.getpid(), "loop": runs_on})
-        await run(at_work, bus, stop)
+        await run(at_work, bus, stop, health=health)
         log.info("participant drained", extra={**about, "pid": os.getpid()})

@@ -7,12 +7,15 @@ from datetime import timedelta
 from typing import Any, Final
 
 from saga.core.errors import Unavailable
+from saga.participant.health import Health
 from saga.participant.job import Serving
 from saga.participant.outcome import cancelled_by_caller, told
-from saga.participant.serve import PURGE_ROWS_MAX, Answered, answer_group, grouped, publish_answers, purge
+from saga.participant.serve import PURGE_ROWS_MAX, Answered, answer_group, ask, grouped, publish_answers, purge
 from saga.ports import Bus, Delivery, Subscription
 
 PURGE_EVERY: Final = timedelta(minutes=10)
+ASK_EVERY: Final = timedelta(minutes=1)
+"""A process without work would not notice that its database is away."""
 DRAIN_MAX: Final = timedelta(seconds=30)
 """How long running handlers may take once the process is told to stop. What they leave is redelivered."""
 GROUPS_READY: Final = 4
@@ -23,30 +26,37 @@ PAUSE_MAX_SECONDS: Final = 10.0
 log = logging.getLogger("saga.participant")
 
 
-async def run(serving: Serving, bus: Bus, stop: asyncio.Event, *, drain: timedelta = DRAIN_MAX) -> None:
+async def run(
+    serving: Serving, bus: Bus, stop: asyncio.Event, *, drain: timedelta = DRAIN_MAX, health: Health | None = None
+) -> None:
     """Serve until `stop` is set, then finish what runs, publish and acknowledge it, and return.
 
-    Outages of broker and database are waited out. The caller closes bus and database.
+    Outages of broker and database are waited out, and told to `health`. The caller closes bus and database.
     """
-    subscription = await _subscribed(serving, bus, stop)
+    health = health or Health(serving.participant.queue)
+    subscription = await _subscribed(serving, bus, stop, health)
     if subscription is None:
         return
-    desk = _Desk(serving, bus, subscription)
-    purging = asyncio.create_task(_purge_now_and_then(serving))
+    health.consumes(subscription)
+    desk = _Desk(serving, bus, subscription, health)
+    beside = [
+        asyncio.create_task(each) for each in (_purge_now_and_then(serving), desk.look(), desk.look_now_and_then())
+    ]
     sending = asyncio.create_task(desk.send())
     try:
         await _until(stop, desk.take(), sending)
         await desk.drain(drain)
         await sending
     finally:
-        await _cancelled(purging, sending)
+        await _cancelled(*beside, sending)
         await subscription.close()
 
 
 class _Desk:
     """Deliveries being worked on, and answers waiting to be sent."""
 
-    def __init__(self, serving: Serving, bus: Bus, subscription: Subscription) -> None:
+    def __init__(self, serving: Serving, bus: Bus, subscription: Subscription, health: Health) -> None:
+        self._health = health
         self._serving = serving
         self._bus = bus
         self._subscription = subscription
@@ -54,6 +64,7 @@ class _Desk:
         self._turns = asyncio.Semaphore(serving.participant.concurrency)
         self._answered: list[Answered] = []
         self._news = asyncio.Event()
+        self._doubt = asyncio.Event()
         self._pause_seconds = 0.0
         self._pause: asyncio.Future[None] | None = None
         self._draining = False
@@ -80,6 +91,27 @@ class _Desk:
             self._news.clear()
             batch, self._answered = self._answered, []
             await self._publish(batch)
+
+    async def look(self) -> None:
+        """In doubt, ask the database until it answers: readiness cannot wait for a command that comes here again."""
+        while True:
+            await self._doubt.wait()
+            self._doubt.clear()
+            try:
+                await ask(self._serving)
+            except (Exception, asyncio.CancelledError) as error:
+                if cancelled_by_caller():
+                    raise
+                self._health.database = told(error)
+                await self._back_off(told(error))
+            else:
+                self._health.database = None
+
+    async def look_now_and_then(self) -> None:
+        """Also without work."""
+        while True:
+            await self._serving.clock.sleep(ASK_EVERY.total_seconds())
+            self._doubt.set()
 
     async def drain(self, limit: timedelta) -> None:
         """Let handlers end, cut those that take longer than `limit`, and let `send` return."""
@@ -128,6 +160,7 @@ class _Desk:
 
     async def _back_off(self, reason: str) -> None:
         """Wait, longer each time until something works again. All that fail meanwhile share one wait."""
+        self._doubt.set()
         if self._pause is None:
             self._pause_seconds = min(max(self._pause_seconds * 2, PAUSE_FIRST_SECONDS), PAUSE_MAX_SECONDS)
             about = {"service": self._serving.participant.service, "reason": reason, "seconds": self._pause_seconds}
@@ -140,7 +173,7 @@ class _Desk:
         self._pause = None
 
 
-async def _subscribed(serving: Serving, bus: Bus, stop: asyncio.Event) -> Subscription | None:
+async def _subscribed(serving: Serving, bus: Bus, stop: asyncio.Event, health: Health) -> Subscription | None:
     """The subscription, as soon as broker and queue are there; None when stopped before."""
     pause_seconds = PAUSE_FIRST_SECONDS
     participant = serving.participant
@@ -150,6 +183,7 @@ async def _subscribed(serving: Serving, bus: Bus, stop: asyncio.Event) -> Subscr
             return await bus.consume(serving.participant.queue, prefetch)
         except Unavailable as away:
             about = {"queue": serving.participant.queue, "code": away.code, "reason": str(away)}
+            health.consumes(str(away))
             log.warning("cannot read", extra=about)
         await _until(stop, serving.clock.sleep(pause_seconds))
         pause_seconds = min(pause_seconds * 2, PAUSE_MAX_SECONDS)

@@ -140,6 +140,13 @@ async def purge(serving: Serving, limit: int = PURGE_ROWS_MAX) -> int:
         return await inbox.purge(tx, database.dialect, limit)
 
 
+async def ask(serving: Serving) -> None:
+    """See that the database answers, if there is one. Raises what the database raises."""
+    if serving.has_database():
+        async with serving.database.begin() as tx:
+            await tx.execute("select 1")
+
+
 def _parked(delivery: Delivery, violation: ProtocolViolation) -> Answered:
     about = {"queue": delivery.queue, "code": violation.code, "text": violation.detail}
     log.warning("message parked", extra=about)

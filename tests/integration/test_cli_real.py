@@ -5,15 +5,24 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
+from saga import wire
 from tests.integration.orders_place import ROOT, SOON, SOON_SECONDS, Place, RunProcess, order
-from tests.servers import RabbitServer
+from tests.servers import PostgresServer, RabbitServer
 from tests.servers.process import ServerProcess, descendants
+from tests.unit.participant.till import pay
 
 SLOW_SECONDS = 60
+
+
+class ServeProcess(RunProcess):
+    """`saga serve`."""
+
+    command = "serve"
 
 
 @pytest.fixture
@@ -113,5 +122,35 @@ async def test_definitions_are_published_once_the_store_is_there(database: str, 
         await process.ready()
         async with place.store() as store:
             assert [each.name for each in await store.named()] == ["order"]
+    finally:
+        process.process.kill9()
+
+
+async def test_a_participant_is_ready_while_it_can_work(
+    database: str, vhost: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Its queue is deleted and its database closed under the process: `/readyz` says which, until it is back."""
+    place, name = Place(database, vhost), urlsplit(database).path[1:]
+    await place.declare(["reserve-service"])
+    process = ServeProcess(place, tmp_path, "--database", database, "--migrate", "tests.integration.metered:reserving")
+    try:
+        assert (await process.ready())["missing"] == {}
+        async with place.bus("test") as bus:
+            channel = await bus._publish_link.open_channel(confirms=False)
+            await channel.queue_delete("saga.commands.reserve-service")
+            gone = await process.until(lambda found: found.get("status") == 503)
+            assert list(gone["missing"]) == ["queue saga.commands.reserve-service"]
+            await place.declare(["reserve-service"])
+            await process.ready()
+            postgres.execute(f'alter database "{name}" allow_connections false')
+            postgres.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
+            reserve = msgspec.structs.replace(
+                pay(), service="reserve-service", command="Reserve", body=b'{"order":"1"}'
+            )
+            await bus.publish([wire.command_to_wire(reserve)])
+            gone = await process.until(lambda found: found.get("status") == 503)
+            assert list(gone["missing"]) == ["database"]
+            postgres.execute(f'alter database "{name}" allow_connections true')
+            await process.ready()
     finally:
         process.process.kill9()
