@@ -1,9 +1,9 @@
 """`compensation_coverage`: everything that can go wrong with each step, tried, and what it led to.
 
 Each step is tried where it was first reached: it fails in each declared way, is exhausted, is done without knowing it,
-its reply is lost, it comes twice, it hangs past the saga's deadline, the saga is cancelled while it is on its way; each
-compensation is retried, repeated and loses its reply; the orchestrator dies after each commit. Items and turns are
-tried one by one. What is not tried, `Coverage.not_varied` says.
+its reply is lost, it comes twice, it hangs past the saga's deadline, the saga is cancelled while it is on its way, and
+right after its answer; each compensation is retried, repeated and loses its reply; the orchestrator dies after each
+commit. Items and turns are tried one by one. What is not tried, `Coverage.not_varied` says.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -198,10 +198,8 @@ class _Explorer:
                 run.services.kill_orchestrator(trouble.dies_after)
             if trouble.cancel_at:
                 await self._until(run, trouble.cancel_at)
-                run.operator.cancel()
-        await run.finish()
-        while await self._others_act(run):
-            await run.finish()
+                await self._cancel(run, answered_first=trouble.answered_first)
+        await self._finish(run)
         waiting = list(_waiting(run))
         asked = (" of ".join((wait.path, *within)) for within, wait in waiting if wait.kind in OTHERS)
         self._unanswered.update(dict.fromkeys(asked))
@@ -213,6 +211,19 @@ class _Explorer:
         texts = tuple(trouble.text for trouble in troubles)
         self._endings.append(Ending(texts, run.status, run.undone, run.standing, needs, tuple(run.broken_laws())))
         return run
+
+    async def _finish(self, run: Run[Any]) -> None:
+        await run.finish()
+        while await self._others_act(run):
+            await run.finish()
+
+    async def _cancel(self, run: Run[Any], *, answered_first: bool) -> None:
+        if answered_first:
+            run.operator.pause()
+            await self._finish(run)
+        run.operator.cancel()
+        if answered_first:
+            run.operator.resume()
 
     async def _until(self, run: Run[Any], step: str) -> None:
         while not run.attempts(step):

@@ -23,6 +23,9 @@ class Trouble(msgspec.Struct, frozen=True):
     text: str
     answers: dict[str, One] = {}
     cancel_at: str = ""
+    answered_first: bool = False
+    """It is paused until that command is answered, and cancelled then: nothing may stand between its reply and an end
+    after which nothing is undone."""
     dies_after: int = 0
 
 
@@ -36,6 +39,9 @@ def troubles_of(plan: Plan, name: str, answers: Answers) -> Iterator[Trouble]:
         beyond = plan.definition.deadline + AFTERWARDS
         yield _trouble(f"{name} is stuck past the deadline", name, lambda sent: stuck(usual(sent), by=beyond))
         yield _cancel(name)
+        if plan.step(path).undo is not None:
+            text = f"it is paused while {name} is on its way, and cancelled after the answer"
+            yield Trouble(text, {name: usual}, cancel_at=name, answered_first=True)
     else:
         yield _trouble(f"{name} is not possible at first", name, _at_first(lambda _: retry(), usual))
     yield _trouble(f"the reply of {name} is lost", name, _at_first(lambda sent: lost(usual(sent)), usual))

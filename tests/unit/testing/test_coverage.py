@@ -1,18 +1,20 @@
 """`compensation_coverage`: everything that can go wrong, and what it led to."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import msgspec
 import pytest
 
 from saga.core import advance, compensation
 from saga.core import events as e
-from saga.core.definition import Definition, Step
+from saga.core.definition import Definition as Compiled
+from saga.core.definition import Step
 from saga.core.messages import Kind, Outcome
 from saga.core.plan import plan_of
 from saga.core.state import StepState
-from saga.define import Saga, define
-from saga.testing import Coverage, Unscripted, compensation_coverage, play
+from saga.define import Definition, Saga, define
+from saga.testing import Coverage, Script, Unscripted, compensation_coverage, play, retry
 from saga.testing.laws import broken_laws
 from saga.testing.world import World
 from tests.unit.testing.shop import (
@@ -44,6 +46,7 @@ async def test_every_compensation_is_sent() -> None:
         "no reply of pay arrives",
         "ship is stuck past the deadline",
         "it is cancelled while tell is on its way",
+        "it is paused while hold is on its way, and cancelled after the answer",
         "the orchestrator dies after commit 3",
     } <= told
     assert any("the reply of pay.undo is lost" in ending.troubles for ending in coverage.endings)
@@ -56,6 +59,35 @@ async def test_the_report_can_be_read() -> None:
     assert any(line.split()[:1] == ["pay.undo"] for line in report)
     assert "  never undone: note" in report
     assert any("tell does not answer at first -> parked: in-doubt" in line for line in report)
+
+
+@define("single", version=1)
+def single(s: Saga, order: Order) -> Ordered:
+    """Its only step can be undone, and with its answer the saga is over."""
+    paid = s.step("pay", Pay(order=order.id, amount=1), undo=lambda r: Repay(id=r.id), unknown=Repay(id=None))
+    return Ordered(parcel=paid.id)
+
+
+@define("napping", version=1)
+def napping(s: Saga, order: Order) -> Ordered:
+    """Nothing is sent after its step, but time passes."""
+    s.step("hold", Hold(order=order.id), undo=Release(order=order.id))
+    s.sleep("nap", timedelta(hours=1))
+    return Ordered(parcel=order.id)
+
+
+LAST: dict[str, Script] = {"pay": [retry(), Done()], "hold": Done()}
+
+
+@pytest.mark.parametrize(("definition", "step"), [(single, "pay"), (napping, "hold")])
+async def test_the_undo_of_the_last_step_is_sent_after_an_ok(definition: Definition[Order, Ordered], step: str) -> None:
+    """A completed saga is not undone. One that is paused when the answer comes is not completed, and can be cancelled;
+    which answer it is does not depend on how often it was asked before."""
+    coverage = await compensation_coverage(definition, ORDER, {step: LAST[step]})
+    coverage.check()
+    [ending] = [each for each in coverage.endings if "cancelled after the answer" in str(each)]
+    assert (ending.status, ending.undone, ending.standing) == ("compensated", (step,), ())
+    assert coverage.known == {f"{step}.undo": 1}
 
 
 @define("byway", version=1)
@@ -105,7 +137,7 @@ async def test_each_law_is_noticed_when_it_is_broken() -> None:
     """Histories that the engine would never write."""
     run = await play(shop, ORDER, {**SUNNY, "ship": Declined()})
     plan = plan_of(shop.compiled, shop.hash)
-    assert isinstance(plan.definition, Definition)
+    assert isinstance(plan.definition, Compiled)
     state, events = run.state, list(run.events)
     world = World(plan)
     assert broken_laws(plan, state, tuple(events), world) == []

@@ -180,10 +180,10 @@ async def approves(run: Run[Any]) -> None:
 
 
 async def test_whatever_goes_wrong_is_undone() -> None:
-    """No law is broken; behind the draft only people say no, which is tested above."""
+    """No law is broken, nothing stays; that people say no is tested above."""
     coverage = await compensation_coverage(outreach, LEAD, SUNNY, meanwhile=approves)
-    assert (coverage.broken, coverage.unanswered, coverage.kept) == ((), (), ())
-    assert coverage.missing == ("draft.undo after ok",)
+    coverage.check()
+    assert coverage.kept == ()
 
 
 @pytest.mark.parametrize("seed", range(10))
