@@ -1,7 +1,7 @@
 """`saga topology`: exchanges, queues and rights as data."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def export(ctx: click.Context, /, vhost: str, passwords: Path | None, **named: A
     from saga.core.definitions_file import definitions_file
 
     wanted = asyncio.run(_with_users(settings_of(ctx), **named))
-    click.echo(definitions_file(wanted, vhost=vhost, password_hashes=_hashes(passwords)))
+    click.echo(definitions_file(wanted, vhost=vhost, password_hashes=_hashes(passwords, wanted.users)))
 
 
 @topology.command()
@@ -145,18 +145,47 @@ async def _difference(settings: Any, wanted: Any, *, users: bool) -> Any:
     return difference(wanted if users else msgspec.structs.replace(wanted, users=()), actual)
 
 
-def _hashes(passwords: Path | None) -> dict[str, str]:
+def _hashes(passwords: Path | None, users: Sequence[Any]) -> dict[str, str]:
     if passwords is None:
         return {}
     from saga.core.definitions_file import password_hash
     from saga.stores import IDS
 
+    found = _passwords(passwords)
+    names = [user.name for user in users]
+    # One file may serve several exports, and a user may log in with a certificate: said, and not refused.
+    if missing := [name for name in names if name not in found]:
+        click.echo(f"{passwords}: no password, so a certificate only, for {', '.join(missing)}", err=True)
+    if unknown := [name for name in found if name not in names]:
+        click.echo(f"{passwords}: nobody here is called {', '.join(unknown)}", err=True)
+    return {user: password_hash(password, bytes.fromhex(IDS.message()[:8])) for user, password in found.items()}
+
+
+def _passwords(file: Path) -> dict[str, str]:
+    """By user. Raises CommandFailed, which names the line and never what is in it."""
     try:
-        lines = passwords.read_text().splitlines()
+        lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandFailed("SAGA-1005", f"{passwords} cannot be read: {error}. Fix: lines of USER:PASSWORD") from None
-    pairs = (line.partition(":") for line in lines if line.strip())
-    return {user.strip(): password_hash(password, bytes.fromhex(IDS.message()[:8])) for user, _, password in pairs}
+        raise CommandFailed("SAGA-1005", f"{file} cannot be read: {error}. Fix: lines of USER:PASSWORD") from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        user, _, password = line.partition(":")
+        user = user.strip()
+        if (reason := _objection(user, password, found)) is not None:
+            raise CommandFailed("SAGA-1005", f"{file}, line {number}: {reason}. Fix: USER:PASSWORD, each user once")
+        found[user] = password
+    return found
+
+
+def _objection(user: str, password: str, found: Container[str]) -> str | None:
+    """Why this is no password that anybody meant."""
+    if not user or not password:
+        return "it is not USER:PASSWORD, and an empty password would let anybody in"
+    if password != password.strip():
+        return "the password begins or ends with a blank"
+    return "the user has a password already" if user in found else None
 
 
 async def _wanted(settings: Any, services: Sequence[str], *, named: bool = False) -> tuple[list[str], list[str]]:

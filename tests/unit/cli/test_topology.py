@@ -1,5 +1,7 @@
 """The broker's rights as a file."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.unit.cli.conftest import Type
@@ -36,3 +38,40 @@ def test_a_caller_may_start_what_is_published_whatever_services_are_named(saga: 
     } - {"saga.commands.saga"}
     alone = saga("--store", "postgres://127.0.0.1:1/away", "topology", "export", "--service", "courier")
     assert alone.code == 0, alone
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("orchestrator", "not USER:PASSWORD"),
+        ("orchestrator:", "not USER:PASSWORD"),
+        (":geheim", "not USER:PASSWORD"),
+        ("orchestrator:geheim ", "blank"),
+        ("orchestrator: geheim", "blank"),
+        ("deploy:geheim", "already"),
+    ],
+)
+def test_a_password_nobody_meant_is_refused(saga: Type, tmp_path: Path, line: str, said: str) -> None:
+    """A line without a colon is not the empty password; the line is named and what is in it is not shown."""
+    (tmp_path / "passwords").write_text(f"deploy:old\n\n{line}\n")
+    done = saga("topology", "export", "--passwords", "passwords")
+    assert (done.code, done.out) == (2, "")
+    assert "passwords, line 3: " in done.err
+    assert said in done.err
+    assert "geheim" not in done.err
+
+
+@pytest.mark.usefixtures("started")
+def test_whose_password_is_missing_or_too_many_is_said(saga: Type, tmp_path: Path) -> None:
+    """A certificate may be meant, and a file may serve several brokers: the export goes on, and says who it is."""
+    (tmp_path / "passwords").write_text("deploy:a b\nreserve-service:b\nbook-service:c\nchrage-service:d\n")
+    done = saga("topology", "export", "--passwords", "passwords", "--caller", "shop")
+    assert done.code == 0, done
+    hashes = {user["name"]: user["password_hash"] for user in done.json()["users"]}
+    assert {name for name, hashed in hashes.items() if hashed} >= {"deploy", "reserve-service", "book-service"}
+    assert "nobody here is called chrage-service" in done.err
+    [missing] = [line for line in done.err.splitlines() if "certificate" in line]
+    assert "orchestrator" in missing
+    assert "shop" in missing
+    assert "deploy" not in missing
