@@ -159,9 +159,9 @@ def _default_type(default: object, expected: Any) -> Any:
         return value_of(default).type
     if not isinstance(default, list | tuple | dict) or scalar_type(type(default)) is not scalar_type(expected):
         return type(default)
-    if not default or is_struct(expected):
+    held = [one for one in (default.values() if isinstance(default, dict) else default) if one is not None]
+    if not held or is_struct(expected):
         return expected
-    held = default.values() if isinstance(default, dict) else default
     item: Any = Union[tuple(_default_type(one, item_type(expected)) for one in held)]  # noqa: UP007 - at run time
     if isinstance(default, tuple):
         return tuple[item, ...]
