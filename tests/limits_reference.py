@@ -9,6 +9,7 @@ import msgspec
 from saga.contract import VERSION_MAX
 from saga.core.bounds import EVENTS_MAX, MAP_ITEMS_MAX, RECORDED_BYTES_MAX, SIGNALS_WAITING_MAX, TURNS_MAX
 from saga.core.definition import DEFINITION_BYTES_MAX, DEPTH_MAX, STEPS_MAX, TAGS_MAX
+from saga.core.lifecycle import LISTED_MAX
 from saga.core.limits import BODY_BYTES_MAX, HEADERS_BYTES_MAX, OUTPUT_BYTES_MAX
 from saga.core.nearing import NEAR_PERCENT, NEARING_TAG
 from saga.core.rows import INDEXED_BYTES_MAX
@@ -185,6 +186,14 @@ def _blocks() -> Iterator[Limit]:
         "",
         "refused as `signal-limit`, and the sender hears it",
         ("tests/unit/core/test_waits.py::test_what_cannot_be_kept_is_refused_with_a_reason",),
+    )
+    yield Limit(
+        "the steps or waits that a lifecycle event lists",
+        LISTED_MAX,
+        "places",
+        "",
+        "the new ones are listed first, the rest is counted as `more`",
+        ("tests/unit/core/test_lifecycle.py::test_a_list_that_fits_is_whole_and_in_its_order",),
     )
 
 

@@ -28,6 +28,7 @@ MEANINGS = {
     "a handler took too long": "Longer than its participant allows; the command is tried again.",
     "a lease was lost": "Another process took the command over meanwhile; the inbox decides what is answered.",
     "a lease was not moved": "It ends by itself.",
+    "a lifecycle event can never be sent": "It is larger than a message may be. It is left out; the others go on.",
     "a parked message is lost but for this line": "The store refuses even its bare body. It stands in this line.",
     "a publish failed; alarms will send again": "A defect in publishing; nothing is lost.",
     "a saga cannot be read": "Its history cannot be decoded here; messages for it are parked.",

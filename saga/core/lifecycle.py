@@ -4,10 +4,10 @@ Pure and without a list of event types, so that the same commit tells the same, 
 in a lifecycle event was written by a participant or a caller but names, keys and codes: no payload, no free text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 
 import msgspec
 
@@ -30,6 +30,9 @@ class Moment(StrEnum):
 
 UNREMARKABLE = frozenset({"reply", "parked"})
 """Kinds of wait that are no moment `waiting`: an ordinary step waits for its reply, and `parked` is its own."""
+
+LISTED_MAX = 100
+"""Places that one event lists, or a saga of a thousand items would not fit a message."""
 
 
 class ParkedAt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,9 +80,11 @@ class LifecycleEvent(msgspec.Struct, frozen=True, kw_only=True):
     step: str = ""
     """With `compensating`: the step that gave the reason, if one did."""
     parked: tuple[ParkedAt, ...] = ()
-    """With `parked`: every step that waits for a person now."""
+    """With `parked`: every step that waits for a person now, up to `LISTED_MAX`, new ones first beyond it."""
     waits: tuple[WaitingFor, ...] = ()
-    """With `waiting`: every such reason there is now."""
+    """With `waiting`: every such reason there is now, in the same way."""
+    more: int = 0
+    """How many more there are than are listed."""
 
     @property
     def id(self) -> str:
@@ -121,6 +126,7 @@ class Details(TypedDict, total=False):
     step: str
     parked: tuple[ParkedAt, ...]
     waits: tuple[WaitingFor, ...]
+    more: int
 
 
 def _moments(
@@ -128,12 +134,16 @@ def _moments(
 ) -> Iterator[tuple[Moment, Details]]:
     if before is None:
         yield Moment.STARTED, {}
-    if any(before is None or before.parked.get(path) != parked for path, parked in after.parked.items()):
+    stood = {} if before is None else before.parked
+    fresh = {path for path, parked in after.parked.items() if stood.get(path) != parked}
+    if fresh:
         found = tuple(ParkedAt(path, parked.kind, parked.code) for path, parked in after.parked.items())
-        yield Moment.PARKED, {"parked": found}
+        yield Moment.PARKED, {"parked": _listed(found, lambda one: one.path in fresh), "more": _left_out(found)}
     reasons = _reasons(plan, after)
-    if reasons and _places(reasons) - _places(() if before is None else _reasons(plan, before)):
-        yield Moment.WAITING, {"waits": reasons}
+    new = _places(reasons) - _places(() if before is None or not reasons else _reasons(plan, before))
+    if new:
+        listed = _listed(reasons, lambda one: (one.kind, one.path) in new)
+        yield Moment.WAITING, {"waits": listed, "more": _left_out(reasons)}
     if after.phase is Phase.COMPENSATING and (before is None or before.phase is not Phase.COMPENSATING):
         yield Moment.COMPENSATING, _why(commit)
     if after.terminal and (before is None or before.phase is not after.phase):
@@ -148,6 +158,20 @@ def _reasons(plan: Plan, state: SagaState) -> tuple[WaitingFor, ...]:
 
 def _places(reasons: tuple[WaitingFor, ...]) -> set[tuple[str, str]]:
     return {(one.kind, one.path) for one in reasons}
+
+
+Place = TypeVar("Place", ParkedAt, WaitingFor)
+
+
+def _listed(found: tuple[Place, ...], is_new: Callable[[Place], bool]) -> tuple[Place, ...]:
+    """All of them, or what this is told for and then the first of the others."""
+    if len(found) <= LISTED_MAX:
+        return found
+    return tuple(sorted(found, key=lambda one: not is_new(one))[:LISTED_MAX])
+
+
+def _left_out(found: tuple[Place, ...]) -> int:
+    return max(0, len(found) - LISTED_MAX)
 
 
 def _why(commit: tuple[e.AnyEvent, ...]) -> Details:

@@ -13,16 +13,18 @@ from itertools import zip_longest
 import msgspec
 
 from saga.core import events
+from saga.core.about import of_saga
 from saga.core.errors import SchemaMismatch, Unavailable
 from saga.core.evolve import evolve_commit, fold
 from saga.core.lifecycle import LifecycleEvent, lifecycle
+from saga.core.limits import unsendable
 from saga.core.metrics.tally import Tallies
 from saga.core.state import SagaState
 from saga.engine.catalog import Catalog
 from saga.engine.follow import Recorded, about
 from saga.engine.measures import Committed
 from saga.engine.operations import Operation, Operations, verb_of
-from saga.ports import Bus, Journal, Tail
+from saga.ports import Bus, Journal, Outgoing, Tail
 from saga.wire import lifecycle_to_wire
 
 log = logging.getLogger("saga.engine")
@@ -120,9 +122,12 @@ class LifecycleSink:
         return Told(state, told, operations)
 
     async def _publish(self, wave: Sequence[LifecycleEvent]) -> None:
+        messages = list(_sendable(wave))
+        if not messages:
+            return
         if self._bus is None:
             self._bus = await self._open_bus()
-        for sent in await self._bus.publish([lifecycle_to_wire(event) for event in wave]):
+        for sent in await self._bus.publish(messages):
             if sent.outcome != "confirmed":
                 fix = f". Fix: {REFUSED_FIX}" if sent.outcome == "refused" else ""
                 raise Unavailable(f"a lifecycle event was not taken ({sent.outcome}): {sent.detail}{fix}")
@@ -136,6 +141,17 @@ class LifecycleSink:
         self._states.move_to_end(state.saga)
         while len(self._states) > self._sagas_max:
             self._states.popitem(last=False)
+
+
+def _sendable(wave: Sequence[LifecycleEvent]) -> Iterator[Outgoing]:
+    """What can never be sent is said and passed over: tried again, it would keep back all that follows."""
+    for event in wave:
+        message = lifecycle_to_wire(event)
+        if (problem := unsendable(message)) is None:
+            yield message
+            continue
+        extra = of_saga(event.saga, event.root, event.name) | {"moment": event.moment, "reason": problem}
+        log.error("a lifecycle event can never be sent", extra=extra)
 
 
 def waves(told: Sequence[Sequence[LifecycleEvent]]) -> Iterator[list[LifecycleEvent]]:

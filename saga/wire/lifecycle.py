@@ -37,9 +37,11 @@ class LifecycleBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     step: str = ""
     """With `compensating`: the step that gave the reason, if one did."""
     parked: tuple[ParkedAt, ...] = ()
-    """With `parked`: every step that waits for a person now."""
+    """With `parked`: every step that waits for a person now; of more than 100 the new ones and some others."""
     waits: tuple[WaitingFor, ...] = ()
-    """With `waiting`: every reason now, but for replies that are due."""
+    """With `waiting`: every reason now, but for replies that are due; of more than 100 the new ones and some others."""
+    more: int = 0
+    """With `parked` and `waiting`: how many more there are than are listed."""
 
 
 def lifecycle_to_wire(event: LifecycleEvent) -> Outgoing:
@@ -60,6 +62,7 @@ def lifecycle_to_wire(event: LifecycleEvent) -> Outgoing:
         step=event.step,
         parked=event.parked,
         waits=event.waits,
+        more=event.more,
     )
     return Outgoing(
         exchange=names.EXCHANGE_EVENTS,

@@ -6,11 +6,12 @@ import msgspec
 
 from saga.core import events as e
 from saga.core import inputs as i
+from saga.core.blocks import Await, Branch, Parallel
 from saga.core.definition import OnExhausted, RetryPolicy, StepKind
 from saga.core.evolve import evolve_commit
-from saga.core.lifecycle import LifecycleEvent, Moment, ParkedAt, lifecycle
+from saga.core.lifecycle import LISTED_MAX, LifecycleEvent, Moment, ParkedAt, lifecycle
 from saga.core.messages import Kind, Outcome
-from saga.core.state import Phase, SagaState
+from saga.core.state import Parked, Phase, SagaState
 from tests.builders import NOW, SAGA, Case, after, plan, step
 from tests.unit.core.test_approvals import decision, letter
 from tests.unit.core.test_children import PARENT, asks, child, link
@@ -105,6 +106,29 @@ def test_a_parked_step_is_told_with_its_code() -> None:
     parked = told(case)[1]
     assert parked.status == "parked"
     assert parked.parked == (ParkedAt("reserve", Kind.ACTION, e.ParkCode.EXHAUSTED),)
+
+
+def test_an_event_lists_what_is_new_and_counts_what_it_leaves_out() -> None:
+    """A thousand items that wait, or park, fit a message: whoever wants all of them asks for the saga."""
+    case = Case(plan(step("reserve")))
+    stood = {f"items[{number}]/s": Parked(Kind.ACTION, e.ParkCode.EXHAUSTED, "", NOW) for number in range(999)}
+    before = msgspec.structs.replace(case.state, parked=stood)
+    last = {"items[999]/s": Parked(Kind.ACTION, e.ParkCode.EXHAUSTED, "", after(1))}
+    [parked] = lifecycle(case.plan, before, msgspec.structs.replace(case.state, parked=stood | last), (), NOW)
+    assert [each.path for each in parked.parked[:3]] == ["items[999]/s", "items[0]/s", "items[1]/s"]
+    assert (len(parked.parked), parked.more) == (LISTED_MAX, 1_000 - LISTED_MAX)
+
+
+def test_a_list_that_fits_is_whole_and_in_its_order() -> None:
+    """The newest last, and nothing is counted."""
+    branches = tuple(
+        Branch(path=f"b{number}", body=(Await(path=f"s{number}", signal=f"go{number}", within=timedelta(days=1)),))
+        for number in range(LISTED_MAX + 1)
+    )
+    [_, fits] = told(Case(plan(Parallel(path="all", branches=branches[:-1]))))
+    [_, over] = told(Case(plan(Parallel(path="all", branches=branches))))
+    assert ([wait.path for wait in fits.waits], fits.more) == ([f"s{number}" for number in range(LISTED_MAX)], 0)
+    assert (len(over.waits), over.more) == (LISTED_MAX, 1)
 
 
 def test_cancel_and_deadline_are_reasons() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from saga.adapters.memory.bus import Fate
 from saga.core import events
+from saga.core.limits import HEADERS_BYTES_MAX
 from saga.core.messages import Outcome
 from saga.core.topology import EVENTS, Binding, Queue, Topology
 from saga.engine.catalog import Catalog
@@ -162,6 +163,20 @@ async def test_a_damaged_history_does_not_stop_the_others(scene: Scene) -> None:
     stranger = msgspec.structs.replace(commits[1], saga="01930000-0000-7000-8000-00000000ffff")
     await scene.sink().deliver([stranger, *commits])
     assert keys(await scene.told()) == ["order.started", "order.ended"]
+
+
+async def test_what_can_never_be_sent_does_not_stop_the_others(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """Its headers are larger than any bus takes: it is said once and passed over."""
+    for order in ("o1", "o2"):
+        await scene.process.hop(await scene.rig.start(order))
+    first, second = await scene.new()
+    [started] = [each for each in first.events if isinstance(each, events.SagaStarted)]
+    large = msgspec.structs.replace(started, start_key="k:" + "x" * HEADERS_BYTES_MAX)
+    await scene.sink().deliver([msgspec.structs.replace(first, events=(large, *first.events[1:])), second])
+    [told] = await scene.told()
+    assert told.headers["saga-key"] == "o2"
+    [line] = caplog.records
+    assert (line.message, vars(line)["saga_id"]) == ("a lifecycle event can never be sent", first.saga)
 
 
 async def test_an_unusable_broker_is_an_error_of_the_sink(scene: Scene) -> None:
