@@ -101,13 +101,16 @@ async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any])
 @click.pass_context
 def list_(ctx: click.Context, /, output: str, **options: Any) -> None:
     """List sagas, newest first; sub-sagas only with --all or --root."""
-    rows = asyncio.run(_list(settings_of(ctx), options))
+    rows, below = asyncio.run(_list(settings_of(ctx), options))
     print_rows(output, rows, "saga")
+    if below:
+        click.echo("sub-sagas match too: --all shows them", err=True)
     if output == "table" and rows:
         click.echo("next: saga show SAGA", err=True)
 
 
-async def _list(settings: Any, options: dict[str, Any]) -> list[dict[str, object]]:
+async def _list(settings: Any, options: dict[str, Any]) -> tuple[list[dict[str, object]], bool]:
+    """The rows, and whether sub-sagas are left out that somebody may look for."""
     from saga.ports import SagaFilter
     from saga.stores import CLOCK, open_store
 
@@ -128,7 +131,7 @@ async def _list(settings: Any, options: dict[str, Any]) -> list[dict[str, object
             from saga.cli.reference import saga_id
 
             where = msgspec.structs.replace(where, root=await saga_id(store, root))
-        return [
+        rows = [
             {
                 "saga": row.saga,
                 "name": row.name,
@@ -140,6 +143,9 @@ async def _list(settings: Any, options: dict[str, Any]) -> list[dict[str, object
             }
             for row in await store.sagas(where)
         ]
+        asked = where.roots_only and (where.statuses or where.wait_kind)  # else every parent would say it
+        family = await store.sagas(msgspec.structs.replace(where, roots_only=False)) if asked else []
+        return rows, any(row.parent is not None for row in family)
     finally:
         await store.close()
 
@@ -174,7 +180,7 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
         print_json(detail)
         return
     say(f"{detail.saga}  {detail.name} v{detail.definition_version}  key {detail.key}")
-    say(f"{detail.status}{' (paused)' if detail.paused else ''}  since {_moment(detail.started_at)}")
+    say(f"{detail.status}{' (paused)' if detail.paused else ''}  started {_moment(detail.started_at)}")
     if detail.because:
         say(f"because: {detail.because}")
     _say_steps(detail)

@@ -1,12 +1,17 @@
 """Looking at sagas and operating them, by id and by key."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 
+from saga.adapters.sqlite import open_store
 from saga.cli.sagas import show_below, show_cost
 from saga.engine.lookup import ChildDetail
+from saga.ports import Batch
+from tests.conformance.store.places import new_saga, view
 from tests.unit.cli.conftest import Type
+from tests.unit.engine.rig import TWO_STEPS, ManualClock
 
 NOBODY = "01930000-0000-7000-8000-00000000ffff"
 
@@ -35,6 +40,7 @@ def test_one_saga(saga: Type, started: str, by: str) -> None:
     reference = started if by == "id" else "order/o1"
     done = saga("show", reference)
     assert done.code == 0
+    assert "\nrunning  started 2" in done.out
     assert "not begun: charge" in done.out
     assert "waits: reserve: reply of reserve-service.Reserve.v1 is due" in done.out
     assert saga("show", reference, "-o", "json").json()["saga"] == started
@@ -67,6 +73,26 @@ def test_operating(saga: Type, started: str) -> None:
     assert saga("abandon", started, "--reason", "r", "--yes").json()["phase"] == "abandoned"
     done = saga("cancel", started, "--reason", "r")
     assert (done.code, done.err.splitlines()[0]) == (4, "SAGA-3002 the saga has ended: abandoned")
+
+
+def test_sub_sagas_that_match_are_not_passed_over(saga: Type, started: str, store: str) -> None:
+    """What is parked stands in front of an operator, also while the saga above it is being undone."""
+
+    async def below() -> str:
+        opened = await open_store(store.removeprefix("sqlite:///"), clock=ManualClock())
+        child = new_saga(root=started, parent=started, definition=TWO_STEPS.hash, view=view("parked", "parked"))
+        await opened.commit(Batch(starts=[child]))
+        await opened.close()
+        return child.saga
+
+    child = asyncio.run(below())
+    parked = saga("list", "--status", "parked", "-o", "id")
+    assert (parked.code, parked.out) == (0, "")
+    assert parked.err == "sub-sagas match too: --all shows them\n"
+    shown = saga("list", "--status", "parked", "--all", "-o", "id")
+    assert (shown.out, shown.err) == (f"{child}\n", "")
+    assert saga("list", "--status", "running", "-o", "id").err == ""
+    assert saga("list", "-o", "id").err == ""
 
 
 @pytest.mark.usefixtures("started")
