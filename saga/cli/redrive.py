@@ -167,10 +167,10 @@ def _act(
 ) -> Callable[[Any], Awaitable[None]]:
     """What to do with each row."""
     from saga.bootstrap.orchestrators import trust_of
-    from saga.engine.redrive import Redriving, note, redrive, way_back
+    from saga.engine.redrive import Redriving, note, redrive
     from saga.stores import CLOCK
 
-    wish = Redriving(given["actor"], given["reason"], trust_of(settings))
+    wish = Redriving(given["actor"], given["reason"], trust_of(settings), rehearsed=given["dry_run"])
     opened: list[Any] = []
 
     async def bus() -> Any:
@@ -185,8 +185,6 @@ def _act(
         if verb == "discarded":
             if not given["dry_run"]:
                 await note(store, row.id, "discarded", wish)
-        elif given["dry_run"]:
-            way_back(row)
         else:
             await redrive(store, bus, CLOCK, row, wish)
 

@@ -61,6 +61,8 @@ class Redriving(msgspec.Struct, frozen=True):
     actor: str
     reason: str
     trust: Trust = Trust()
+    rehearsed: bool = False
+    """Every check is made; nothing is sent, committed or noted."""
 
 
 def way_back(row: ParkedRow) -> Way:
@@ -90,7 +92,7 @@ def way_back(row: ParkedRow) -> Way:
 async def redrive(
     store: Store, bus: Callable[[], Awaitable[Bus]], clock: Clock, row: ParkedRow, wish: Redriving
 ) -> None:
-    """Put it back. The broker is asked for only when it is needed.
+    """Put it back, or only find out whether it would go. The broker is asked for only when it is needed.
 
     Raises NoWayBack with the reason why the message stays parked, Unavailable.
     """
@@ -100,16 +102,18 @@ async def redrive(
             case Outgoing():
                 if way.exchange == names.EXCHANGE_COMMANDS:
                     await _check_command(store, clock, row)
-                # Noted first: what is parked again from now on is a row of its own.
-                await note(store, row.id, "redriving", wish)
-                await _publish(await bus(), row, way)
+                if not wish.rehearsed:
+                    # Noted first: what is parked again from now on is a row of its own.
+                    await note(store, row.id, "redriving", wish)
+                    await _publish(await bus(), row, way)
             case ReplyMessage():
                 await _reply(store, clock, row, way, wish)
             case ToSaga():
                 await _say(store, clock, row, way, wish)
     except NoSuchSaga:
         raise NoWayBack(f"the saga of message {row.id} is not in this store. {_discard(row)}") from None
-    await note(store, row.id, "redriven", wish)
+    if not wish.rehearsed:
+        await note(store, row.id, "redriven", wish)
 
 
 async def note(store: Store, number: int, verb: ParkedVerb, wish: Redriving) -> None:
@@ -140,7 +144,7 @@ async def _check_command(store: Store, clock: Clock, row: ParkedRow) -> None:
                 f"message {row.id}: its key may be forgotten by now, and it would be done as something new. "
                 f"Fix: saga show {command.saga}"
             )
-        return Decision((), live.state)
+        return _nothing(live)
 
     await commit_decision(store, clock, command.saga, decided, cause="")
 
@@ -173,7 +177,7 @@ async def _reply(store: Store, clock: Clock, row: ParkedRow, reply: ReplyMessage
     def decided(live: Live, now: datetime) -> Decision:
         if (rejected := screen(live.plan, live.state, reply, engine=wish.trust.orchestrators)) is not None:
             raise _in_vain(row, rejected.code, rejected.detail)
-        return decide(live.plan, live.state, Reply(now=now, message=reply))
+        return _nothing(live) if wish.rehearsed else decide(live.plan, live.state, Reply(now=now, message=reply))
 
     what = f"reply {reply.service}.{reply.outcome} to {reply.path} {reply.in_reply_to}"
     await commit_decision(store, clock, reply.saga, decided, cause=f"{BY_OPERATOR}redrive by {wish.actor}: {what}")
@@ -194,10 +198,15 @@ async def _say(store: Store, clock: Clock, row: ParkedRow, message: ToSaga, wish
         refusal = said.objection(live.plan, live.state, given)
         if refusal is not None:
             raise _in_vain(row, refusal.code, refusal.text)
-        return decide(live.plan, live.state, given)
+        return _nothing(live) if wish.rehearsed else decide(live.plan, live.state, given)
 
     cause = f"{BY_OPERATOR}redrive by {wish.actor}: {said.described(message)}"
     await commit_decision(store, clock, saga, decided, cause=cause)
+
+
+def _nothing(live: Live) -> Decision:
+    """Nothing is committed for it."""
+    return Decision((), live.state)
 
 
 def _in_vain(row: ParkedRow, code: str, text: str) -> NoWayBack:

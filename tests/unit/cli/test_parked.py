@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from saga import wire
 from saga.adapters.sqlite import open_store
 from saga.engine import redrive
 from saga.ports import Batch, ParkedMessage, ParkedVerb, Store
 from saga.stores import CLOCK
 from tests.conformance.store.places import parked
 from tests.unit.cli.conftest import Type
+from tests.unit.test_wire import a_reply, delivered
 
 Park = Callable[..., None]
 
@@ -146,3 +148,13 @@ def test_a_terminal_obeys_no_message(saga: Type, park: Park, odd: str) -> None:
         assert odd not in done.out
         assert all(line.isprintable() for line in done.out.splitlines())
     assert odd not in saga("doctor").out
+
+
+def test_a_rehearsal_refuses_what_redriving_refuses(saga: Type, park: Park) -> None:
+    """A reply to a saga that this store does not have is well formed, and has no way back all the same."""
+    park(wire.parked_from_delivery(delivered(wire.reply_to_wire(a_reply())), "unknown-saga", "no such saga"))
+    for rehearsal in (["--dry-run"], []):
+        done = saga("parked", "redrive", "1", "--reason", "r", "-o", "json", *rehearsal)
+        assert done.code == 4, done
+        assert [each["outcome"] for each in done.json()] == ["refused"]
+        assert "not in this store" in done.json()[0]["detail"]

@@ -1,6 +1,7 @@
 """Putting a parked message back: never lost, never believed for somebody else, never silently repeated."""
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,12 +12,24 @@ from saga.core.bounds import ACTION_EXPIRES_AFTER
 from saga.core.expression import Literal
 from saga.core.messages import CommandMessage
 from saga.engine.redrive import NoWayBack, Redriving, redrive, way_back
-from saga.ports import Batch, Bus, CommitUnknown, Outgoing, ParkedAction, ParkedFilter, ParkedRow, Sent, Unavailable
+from saga.ports import (
+    Batch,
+    Bus,
+    CommitUnknown,
+    Outgoing,
+    ParkedAction,
+    ParkedFilter,
+    ParkedRow,
+    SagaFilter,
+    Sent,
+    Unavailable,
+)
 from tests.builders import plan, raw, step, template
 from tests.conformance.store.places import changed
 from tests.unit.engine.rig import CALLER, TWO_STEPS, Rig, start_message
 
 WISH = Redriving("ann", "mended")
+REHEARSED = changed(WISH, rehearsed=True)
 
 
 class Reached:
@@ -67,6 +80,15 @@ async def parked_reply(rig: Rig) -> ParkedRow:
     delivery = await rig.reply(await rig.command())
     work = wire.parked_from_delivery(delivery, "unknown-saga", "no such saga")
     await rig.store.commit(Batch(parked=[work]))
+    return await the_parked(rig)
+
+
+async def parked_cancel(rig: Rig) -> ParkedRow:
+    """A cancel that came before its saga."""
+    process = await rig.process()
+    await process.hop(await rig.start())
+    delivery = await rig.cancel(None, name="order", business_key="o1")
+    await rig.store.commit(Batch(parked=[wire.parked_from_delivery(delivery, "unknown-saga", "too early")]))
     return await the_parked(rig)
 
 
@@ -170,19 +192,16 @@ async def test_a_forged_reply_stays_parked(rig: Rig, sender: str | None) -> None
     """An operator vouches for having seen it, not for who wrote it."""
     row = await parked_reply(rig)
     forged = changed(row, message=changed(row.message, sender=sender))
-    with pytest.raises(NoWayBack, match=r"forged-sender.*Fix: saga parked discard"):
-        await redrive(rig.store, reached(rig), rig.clock, forged, WISH)
+    for wish in (REHEARSED, WISH):
+        with pytest.raises(NoWayBack, match=r"forged-sender.*Fix: saga parked discard"):
+            await redrive(rig.store, reached(rig), rig.clock, forged, wish)
     assert verbs(await the_parked(rig)) == []
     assert len(await rig.store.history(row.message.correlation_id)) == 1
 
 
 async def test_a_cancel_is_the_wish_of_who_sent_it(rig: Rig) -> None:
     """By id or by key; the operator's name is in the cause, the caller's in the event."""
-    process = await rig.process()
-    await process.hop(await rig.start())
-    delivery = await rig.cancel(None, name="order", business_key="o1")
-    await rig.store.commit(Batch(parked=[wire.parked_from_delivery(delivery, "unknown-saga", "too early")]))
-    await redrive(rig.store, reached(rig), rig.clock, await the_parked(rig), WISH)
+    await redrive(rig.store, reached(rig), rig.clock, await parked_cancel(rig), WISH)
     row = await rig.row()
     assert row.status == "compensating"
     last = (await rig.store.history(row.saga))[-1]
@@ -202,8 +221,9 @@ async def test_what_has_no_way_back_says_so(rig: Rig) -> None:
         ({"exchange": "saga.start", "routing_key": ""}, "would only be parked again: missing-header"),
     ):
         row = changed(reply, message=changed(reply.message, **changes))
-        with pytest.raises(NoWayBack, match=said):
-            await redrive(rig.store, reached(rig), rig.clock, row, WISH)
+        for wish in (REHEARSED, WISH):
+            with pytest.raises(NoWayBack, match=said):
+                await redrive(rig.store, reached(rig), rig.clock, row, wish)
     assert verbs(await the_parked(rig)) == []
 
 
@@ -242,8 +262,9 @@ async def test_an_answered_command_does_not_go_back(rig: Rig) -> None:
     row, command = await parked_command(rig)
     process = await rig.process()
     await process.hop(await rig.reply(command))
-    with pytest.raises(NoWayBack, match="does not wait for this command any more"):
-        await redrive(rig.store, reached(rig), rig.clock, row, WISH)
+    for wish in (REHEARSED, WISH):
+        with pytest.raises(NoWayBack, match="does not wait for this command any more"):
+            await redrive(rig.store, reached(rig), rig.clock, row, wish)
 
 
 async def test_a_command_whose_key_may_be_forgotten_does_not_go_back(rig: Rig) -> None:
@@ -254,6 +275,20 @@ async def test_a_command_whose_key_may_be_forgotten_does_not_go_back(rig: Rig) -
     with pytest.raises(NoWayBack, match="may be forgotten"):
         await redrive(rig.store, reached(rig), rig.clock, row, WISH)
     assert verbs(await the_parked(rig)) == []
+
+
+async def command_alone(rig: Rig) -> ParkedRow:
+    """See `parked_command`."""
+    return (await parked_command(rig))[0]
+
+
+@pytest.mark.parametrize("parked", [parked_start, parked_reply, parked_cancel, command_alone])
+async def test_a_rehearsal_changes_nothing(rig: Rig, parked: Callable[[Rig], Awaitable[ParkedRow]]) -> None:
+    """What would go back is neither sent nor decided on nor noted, and no broker is asked for."""
+    row, bus = await parked(rig), reached(rig)
+    before = await rig.store.sagas(SagaFilter())
+    await redrive(rig.store, bus, rig.clock, row, REHEARSED)
+    assert (await the_parked(rig), await rig.store.sagas(SagaFilter()), bus.asked) == (row, before, 0)
 
 
 async def test_what_the_broker_added_is_left_behind(rig: Rig) -> None:
