@@ -75,13 +75,12 @@ class Builder:
         path = self.claim(name)
         check_position(self.values.found, path, times.kind, self.scope)
         contract = contract_at(self.values, command, path)
-        policy = retry_policy(self.values.found, path, times.retry)
         times = comparable(self.values.found, path, times)
         step = Step(
             path=path,
             kind=times.kind,
             command=template(self.values, command, self.site(path)),
-            retry=policy,
+            retry=retry_policy(self.values.found, path, times.retry),
             timeout=times.timeout,
             within=within(self.values.found, path, times, self.scope, self.deadline),
             on_exhausted=self.member(OnExhausted, times.on_exhausted, f"{path}.on_exhausted"),
@@ -90,8 +89,7 @@ class Builder:
         return step, self.source(path, contract.reply if contract else Any, self.scope)
 
     def _note_sending(self, command: object, path: str) -> None:
-        asked = asked_with(self.values.found, command)
-        if asked is None:
+        if (asked := asked_with(self.values.found, command)) is None:
             return
         asked.sent_by.append(path)
         if asked.scope.prefix != self.scope.prefix:

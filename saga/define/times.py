@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import cast
 
 import msgspec
 
@@ -26,19 +25,12 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
 
 def comparable(found: Findings, place: str, times: Times) -> Times:
     """The times as they are, or by default where one is of another type than it says."""
-    retry, time_of_all = times.retry, times.within
-    if not isinstance(cast("object", retry), Retry):
-        retry = Retry()  # `retry_policy` says so
+    time_of_all = times.within
     timeout = times.timeout if _is_time(found, place, "timeout", times.timeout) else TIMEOUT_DEFAULT
     if time_of_all is not None and not _is_time(found, place, "within", time_of_all):
         time_of_all = None
+    retry = _retry(found, place, times.retry)
     return msgspec.structs.replace(times, retry=retry, timeout=timeout, within=time_of_all)
-
-
-def _is_time(found: Findings, place: str, word: str, time: object) -> bool:
-    if not isinstance(time, timedelta):
-        found.bad(place, f"{word}={time!r} has no unit", f"{word}=timedelta(seconds=...)")
-    return isinstance(time, timedelta)
 
 
 def within(found: Findings, name: str, times: Times, scope: Scope, deadline: timedelta) -> timedelta | None:
@@ -62,12 +54,23 @@ def within(found: Findings, name: str, times: Times, scope: Scope, deadline: tim
 
 def retry_policy(found: Findings, place: str, retry: Retry) -> RetryPolicy:
     """The policy, looked at."""
-    if not isinstance(cast("object", retry), Retry):
-        found.bad(place, f"{retry!r} does not say how it is repeated", "Retry(attempts=...)")
-        return RetryPolicy()
+    retry = _retry(found, place, retry)
     for reason, fix in _retry_reasons(retry):
         found.bad(place, reason, fix)
     return RetryPolicy(attempts=retry.attempts, first=retry.first, cap=retry.cap)
+
+
+def _retry(found: Findings, place: str, retry: object) -> Retry:
+    if isinstance(retry, Retry):
+        return retry
+    found.bad(place, f"{retry!r} does not say how it is repeated", "Retry(attempts=...)")
+    return Retry()
+
+
+def _is_time(found: Findings, place: str, word: str, time: object) -> bool:
+    if not isinstance(time, timedelta):
+        found.bad(place, f"{word}={time!r} has no unit", f"{word}=timedelta(seconds=...)")
+    return isinstance(time, timedelta)
 
 
 def _time_reasons(timeout: timedelta, chosen: timedelta | None, deadline: timedelta) -> Iterator[tuple[str, str]]:
