@@ -198,8 +198,10 @@ class _Explorer:
                 run.services.kill_orchestrator(trouble.dies_after)
             if trouble.cancel_at:
                 await self._until(run, trouble.cancel_at)
-                await self._cancel(run, answered_first=trouble.answered_first)
-        await self._finish(run)
+                await self._cancel(run, trouble)
+        await run.finish()
+        while await self._others_act(run):
+            await run.finish()
         waiting = list(_waiting(run))
         asked = (" of ".join((wait.path, *within)) for within, wait in waiting if wait.kind in OTHERS)
         self._unanswered.update(dict.fromkeys(asked))
@@ -212,18 +214,25 @@ class _Explorer:
         self._endings.append(Ending(texts, run.status, run.undone, run.standing, needs, tuple(run.broken_laws())))
         return run
 
-    async def _finish(self, run: Run[Any]) -> None:
-        await run.finish()
-        while await self._others_act(run):
-            await run.finish()
-
-    async def _cancel(self, run: Run[Any], *, answered_first: bool) -> None:
-        if answered_first:
-            run.operator.pause()
-            await self._finish(run)
+    async def _cancel(self, run: Run[Any], trouble: Trouble) -> None:
+        if trouble.answered_first:
+            await self._pause_until_answered(run, trouble.cancel_at)
+        if run.state.terminal:
+            return
         run.operator.cancel()
-        if answered_first:
+        if run.status == "paused":
             run.operator.resume()
+
+    async def _pause_until_answered(self, run: Run[Any], step: str) -> None:
+        """Others act between two pauses: a paused saga consumes nothing, and would be told the same for ever."""
+        others_acted = True
+        while others_acted and not run.state.terminal:
+            run.operator.pause()
+            await run.finish()
+            if run.state.steps[step].action.outcome is not None:
+                return
+            run.operator.resume()
+            others_acted = await self._others_act(run)
 
     async def _until(self, run: Run[Any], step: str) -> None:
         while not run.attempts(step):

@@ -139,3 +139,30 @@ async def test_a_wait_below_that_nobody_answers_is_told_before_what_it_hides() -
     assert coverage.endings[0].needs == ("room: ok: boss may decide",)
     with pytest.raises(AssertionError, match=r"problems\n  no way past ok of room: nobody answers. Fix: meanwhile=..."):
         coverage.check()
+
+
+@define("crowded", version=1)
+def crowded(s: Saga, party: Party) -> Ordered:
+    """A step and a sub-saga at work beside a wait for a signal, and nothing afterwards."""
+    with s.parallel("both") as branch:
+        with branch("paid"):
+            s.signal("payment", Paid, name="paid")
+        with branch("held"):
+            held = s.step("hold", Hold(order=party.id), undo=Release(order=party.id))
+        with branch("lent"):
+            s.child("room", room, party, undo=On.CANCEL)
+    return Ordered(parcel=held.id)
+
+
+async def test_nobody_speaks_to_a_paused_saga_again_and_again() -> None:
+    """It keeps what it is sent and consumes nothing; whoever is called while it waits would send for ever."""
+
+    async def pays_first(run: Run[Any]) -> None:
+        if any(wait.kind == "signal" for wait in run.waits):
+            await run.signal("paid", Paid(by="ada"))
+        else:
+            await run.children["room"].approve("ok", "bo")
+
+    answers: dict[str, Script] = {"hold": Done(), "room": FEAST["room"]}
+    coverage = await compensation_coverage(crowded, PARTY, answers, meanwhile=pays_first)
+    assert (coverage.broken, coverage.unanswered, coverage.missing) == ((), (), ())
