@@ -1,9 +1,11 @@
 """`advance`: what follows from the state alone. Walks the tree to where the saga stands and takes the next step.
 
-Called until nothing follows any more; each call sees the state after the events of the one before.
+Called until nothing follows any more; each call sees the state after the events of the one before. A walk goes on where
+it stands until nothing more follows there, so that a thousand items cost one walk and not a thousand.
 """
 
 from datetime import datetime
+from functools import reduce
 
 import msgspec
 
@@ -12,11 +14,12 @@ from saga.core.address import TOP, template
 from saga.core.blocks import Approval, Step
 from saga.core.compensation import next_undo
 from saga.core.evaluation import render
+from saga.core.evolve import evolve
 from saga.core.expression import EvaluationError
 from saga.core.limits import OUTPUT_BYTES_MAX
 from saga.core.messages import Kind
 from saga.core.plan import Plan, pivot_passed, pivot_undecided
-from saga.core.progress import Blocked, Done, Emit, Failing
+from saga.core.progress import Done, Failing
 from saga.core.sources import sources
 from saga.core.state import Phase, SagaState
 from saga.core.walk import Walker, park
@@ -25,25 +28,31 @@ OUTPUT = "output"
 """Path under which a saga parks whose output cannot be built."""
 
 
-def advance(plan: Plan, state: SagaState, now: datetime) -> tuple[e.AnyEvent, ...]:
-    """The next events that follow from the state; () when the saga waits or has ended."""
+def advance(plan: Plan, state: SagaState, now: datetime) -> tuple[tuple[e.AnyEvent, ...], SagaState]:
+    """The next events that follow from the state, and where they lead; () when the saga waits or has ended."""
     if state.terminal or state.paused_at is not None:
-        return ()
+        return (), state
     if state.phase is Phase.COMPENSATING:
         undo = next_undo(state, plan.definition.blocks, TOP, now)
-        return (e.SagaCompensated(at=now),) if undo is None else undo
+        return _recorded(state, (e.SagaCompensated(at=now),) if undo is None else undo)
     stop = _stop_requested(plan, state, now)
     if stop is not None:
-        return (stop,)
-    match Walker(plan, state, now).sequence(plan.definition.blocks, TOP):
+        return _recorded(state, (stop,))
+    walker = Walker(plan, state, now)
+    progress = walker.sequence(plan.definition.blocks, TOP)
+    if walker.recorded:
+        return tuple(walker.recorded), walker.state
+    match progress:
         case Done():
-            return _complete(plan, state, now)
-        case Blocked():
-            return ()
-        case Emit(events):
-            return events
+            return _recorded(state, _complete(plan, state, now))
         case Failing() as failing:
-            return (_give_up(plan, state, failing, now),)
+            return _recorded(state, (_give_up(plan, state, failing, now),))
+        case _:
+            return (), state
+
+
+def _recorded(state: SagaState, events: tuple[e.AnyEvent, ...]) -> tuple[tuple[e.AnyEvent, ...], SagaState]:
+    return events, reduce(evolve, events, state)
 
 
 def _stop_requested(plan: Plan, state: SagaState, now: datetime) -> e.AnyEvent | None:

@@ -71,6 +71,15 @@ def parallel(place: Place, block: Parallel, walk: Walk, undo: Walk) -> Progress:
     return together(found, OnBranchFailed.FINISH)
 
 
+def race(place: Place, block: Parallel, look: Walk, walk: Walk, undo: Walk) -> Progress:
+    """Where one branch is enough: one that is through wins before another takes a step, so all are looked at first."""
+    progress = parallel(place, block, look, undo)
+    undecided = place.path(block.path) not in place.state.chosen
+    if undecided and isinstance(progress, Emit) and not isinstance(progress.events[0], e.BranchChosen):
+        walk(next(b.body for b in block.branches if isinstance(look(b.body, place.at), Emit)), place.at)
+    return progress
+
+
 # ----------------------------------------------------------------------------------------------------------- items
 
 

@@ -27,7 +27,7 @@ from saga.core.evaluation import render
 from saga.core.expression import EvaluationError
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.messages import Kind, Outcome
-from saga.core.progress import BLOCKED, DONE, Blocked, Done, Emit
+from saga.core.progress import BLOCKED, DONE, Blocked, Done
 from saga.core.retry import forgotten, key_forgotten
 from saga.core.sources import sources_for
 from saga.core.state import BlockMode, Execution, Parked, SagaState, StepState, Turn, Waiting
@@ -38,7 +38,7 @@ class _Held(msgspec.Struct, frozen=True):
 
 
 HELD = _Held()
-Undone = Done | Blocked | Emit | _Held
+Undone = Done | Blocked | _Held
 
 
 def needs_undo(step: Step, current: StepState | None) -> bool:
@@ -105,40 +105,99 @@ def is_about_the_action(parked: Parked, step: StepState) -> bool:
 
 
 def next_undo(state: SagaState, blocks: tuple[Block, ...], at: Address, now: datetime) -> tuple[e.AnyEvent, ...] | None:
-    """The next compensation to issue: its events; () while others are under way or stand parked; None when all is
-    undone.
+    """The next compensations to issue: the events of all that can go side by side; () while others are under way or
+    stand parked; None when all is undone.
 
     What is unfinished comes first, newest issue first, and at once: it runs side by side. Then each sequence backwards,
     the next one after the one before was acknowledged, and branches and items side by side.
     """
+    look = _Look(state, now)
     targets = undo_targets(state, blocks, at)
-    unfinished = [step for step in targets if state.steps[step.path].action.outcome is None]
+    unfinished = [step for step in targets if _is_unfinished(state, step)]
     unfinished.sort(key=lambda step: state.steps[step.path].action.issued, reverse=True)
-    found = _together((_undo_step(state, step, now) for step in unfinished), len(unfinished))
-    if isinstance(found, Emit) and any(_is_under_way(state, step) for step in targets if step not in unfinished):
+    found = _together((look.step(step) for step in unfinished), len(unfinished))
+    if look.events and any(_is_under_way(state, step) for step in targets if not _is_unfinished(state, step)):
         return ()  # one that was passed over goes on, and waits for its turn
-    if isinstance(found, Done | _Held):
-        later = _backwards(state, blocks, at, now)
+    if not isinstance(found, Blocked):
+        later = look.backwards(blocks, at)
         found = HELD if isinstance(later, Done) and isinstance(found, _Held) else later
-    match found:
-        case Emit(events):
-            return events
-        case Done():
-            return None
-        case _:
-            return ()
+    return None if isinstance(found, Done) else tuple(look.events)
 
 
-def _backwards(state: SagaState, blocks: tuple[Block, ...], at: Address, now: datetime) -> Undone:
-    held = False
-    for block in last_first(blocks):
-        found = _undo_block(state, block, at, now)
-        if isinstance(found, Emit) and any(_is_busy(state, (other,), at) for other in blocks if other is not block):
-            return BLOCKED  # one that was passed over goes on, and waits for its turn
-        if isinstance(found, Emit | Blocked):
-            return found
-        held = held or isinstance(found, _Held)
-    return HELD if held else DONE
+def _is_unfinished(state: SagaState, step: Step) -> bool:
+    return state.steps[step.path].action.outcome is None
+
+
+class _Look:
+    """One look at what stands: what can be undone now is collected, and taken as under way from there on."""
+
+    __slots__ = ("_now", "_state", "_steps", "events")
+
+    def __init__(self, state: SagaState, now: datetime) -> None:
+        self._state = state
+        self._now = now
+        self._steps: dict[str, Undone] = {}
+        self.events: list[e.AnyEvent] = []
+
+    def backwards(self, blocks: tuple[Block, ...], at: Address) -> Undone:
+        """A sequence, its last block first."""
+        held = False
+        for block in last_first(blocks):
+            before = len(self.events)
+            found = self._block(block, at)
+            others = ((other,) for other in blocks if other is not block)
+            if len(self.events) > before and any(_is_busy(self._state, other, at) for other in others):
+                return self._taken_back(before)
+            if isinstance(found, Blocked):
+                return found
+            held = held or isinstance(found, _Held)
+        return HELD if held else DONE
+
+    def _taken_back(self, before: int) -> Undone:
+        """One that was passed over goes on, and this waits for its turn."""
+        del self.events[before:]
+        return BLOCKED
+
+    def _block(self, block: Block, at: Address) -> Undone:
+        if isinstance(block, Step):
+            step = msgspec.structs.replace(block, path=instance(block.path, at))
+            return self.step(step) if needs_undo(step, self._state.steps.get(step.path)) else DONE
+        entered = ways(self._state, block, at)
+        if isinstance(block, Parallel | Each):
+            width = block.window if isinstance(block, Each) else len(entered)
+            return _together((self.backwards(sequence, around) for sequence, around in entered), width)
+        held = alone = False
+        for number, (sequence, around) in reversed(list(enumerate(entered))):
+            before = len(self.events)
+            found = self.backwards(sequence, around)
+            if len(self.events) > before and not alone:
+                if any(_is_busy(self._state, *other) for other in entered[:number]):
+                    return self._taken_back(before)
+                alone = True
+            if isinstance(found, Blocked):
+                return found
+            held = held or isinstance(found, _Held)
+        return HELD if held else DONE
+
+    def step(self, step: Step) -> Undone:
+        """Where the undo of a step stands, or will stand with the event that is collected."""
+        if step.path not in self._steps:  # what is unfinished is met again on the way backwards
+            self._steps[step.path] = self._step(step)
+        return self._steps[step.path]
+
+    def _step(self, step: Step) -> Undone:
+        current = self._state.steps[step.path]
+        if _is_under_way(self._state, step):
+            return BLOCKED
+        parked = step.path in self._state.parked
+        if not parked:
+            if current.undo is not None and is_being_undone(current):
+                event = _ask_again(step, current, current.undo, self._now)
+            else:
+                event = _undo(self._state, step, current, self._now)
+            self.events.append(event)
+            parked = isinstance(event, e.StepParked)
+        return HELD if parked and step.on_undo_failed is not OnUndoFailed.HOLD else BLOCKED
 
 
 def _is_busy(state: SagaState, blocks: tuple[Block, ...], at: Address) -> bool:
@@ -150,31 +209,10 @@ def last_first(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     return blocks[::-1]
 
 
-def _undo_block(state: SagaState, block: Block, at: Address, now: datetime) -> Undone:
-    if isinstance(block, Step):
-        step = msgspec.structs.replace(block, path=instance(block.path, at))
-        return _undo_step(state, step, now) if needs_undo(step, state.steps.get(step.path)) else DONE
-    entered = ways(state, block, at)
-    if isinstance(block, Parallel | Each):
-        width = block.window if isinstance(block, Each) else len(entered)
-        return _together((_backwards(state, sequence, around, now) for sequence, around in entered), width)
-    held = False
-    for number, (sequence, around) in reversed(list(enumerate(entered))):
-        found = _backwards(state, sequence, around, now)
-        if isinstance(found, Emit) and any(_is_busy(state, *other) for other in entered[:number]):
-            return BLOCKED
-        if isinstance(found, Emit | Blocked):
-            return found
-        held = held or isinstance(found, _Held)
-    return HELD if held else DONE
-
-
 def _together(sequences: Iterable[Undone], width: int) -> Undone:
     """Side by side, at most `width` of them under way."""
     blocked = held = 0
     for found in sequences:
-        if isinstance(found, Emit):
-            return found
         blocked += isinstance(found, Blocked)
         held += isinstance(found, _Held)
         if blocked >= width:
@@ -182,17 +220,6 @@ def _together(sequences: Iterable[Undone], width: int) -> Undone:
     if blocked:
         return BLOCKED
     return HELD if held else DONE
-
-
-def _undo_step(state: SagaState, step: Step, now: datetime) -> Undone:
-    current = state.steps[step.path]
-    if _is_under_way(state, step):
-        return BLOCKED
-    if step.path in state.parked:
-        return BLOCKED if step.on_undo_failed is OnUndoFailed.HOLD else HELD
-    if current.undo is not None and is_being_undone(current):
-        return Emit((_ask_again(step, current, current.undo, now),))
-    return Emit((_undo(state, step, current, now),))
 
 
 def _is_under_way(state: SagaState, step: Step) -> bool:

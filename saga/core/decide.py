@@ -55,11 +55,9 @@ def _follow(plan: Plan, state: SagaState, events: tuple[e.AnyEvent, ...], given:
     """Everything that follows from the events, until the state waits or has ended."""
     collected = list(events)
     for _ in range(ADVANCES_MAX):
-        more = advance(plan, state, given.now)
+        more, state = advance(plan, state, given.now)
         if not more:
             break
-        for event in more:
-            state = evolve(state, event)
         collected += more
     else:
         raise AssertionError(f"{state.saga}: the definition {plan.definition.name} never comes to rest")

@@ -15,6 +15,7 @@ from saga.core.blocks import (
     Await,
     Block,
     Each,
+    Join,
     Parallel,
     Repeat,
     Sleep,
@@ -23,9 +24,10 @@ from saga.core.blocks import (
     Within,
 )
 from saga.core.bounds import EVENTS_MAX, RECORDED_BYTES_MAX
-from saga.core.branches import each, parallel, repeat
+from saga.core.branches import each, parallel, race, repeat
 from saga.core.compensation import next_number, next_undo
 from saga.core.evaluation import holds, render
+from saga.core.evolve import evolve
 from saga.core.expression import EvaluationError
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.messages import Kind, Outcome
@@ -35,27 +37,53 @@ from saga.core.progress import BLOCKED, DONE, Done, Emit, Failing, Progress
 from saga.core.state import BlockMode, SagaState
 from saga.core.waits import signal, sleep
 
+RECORDED_MAX = 40_000
+"""Events that one walk may record; more is a defect of the core, not of a definition."""
+
 Scope = When | Attempt | Within | Parallel | Each | Repeat
 Wait = Sleep | Await | Approval
 
 
 class Walker:
-    """One look at a state."""
+    """One walk over a state: what happens next is recorded where it is found, and the walk goes on from there."""
 
-    __slots__ = ("_now", "_plan", "_state")
+    __slots__ = ("_looks_only", "_now", "_plan", "_state", "recorded")
 
     def __init__(self, plan: Plan, state: SagaState, now: datetime) -> None:
         self._plan = plan
         self._state = state
         self._now = now
+        self._looks_only = False
+        self.recorded: list[e.AnyEvent] = []
+
+    @property
+    def state(self) -> SagaState:
+        """After everything that was recorded."""
+        return self._state
 
     def sequence(self, blocks: tuple[Block, ...], at: Address) -> Progress:
         """One block after the other."""
         for block in blocks:
-            progress = self._step(block, at) if isinstance(block, Step) else self._block(block, at)
+            progress = self._at_rest(block, at)
             if not isinstance(progress, Done):
                 return progress
         return DONE
+
+    def _at_rest(self, block: Block, at: Address) -> Progress:
+        """A block once nothing more follows in it; from the root again, each event would cost the whole walk."""
+        while True:
+            before = self._state
+            progress = self._step(block, at) if isinstance(block, Step) else self._block(block, at)
+            if self._looks_only or not isinstance(progress, Emit):
+                return progress
+            if self._state is before:  # else it was found before what was recorded inside: look again
+                self._record(progress.events)
+
+    def _record(self, events: tuple[e.AnyEvent, ...]) -> None:
+        for event in events:
+            self._state = evolve(self._state, event)
+        self.recorded += events
+        assert len(self.recorded) < RECORDED_MAX, f"{self._state.saga}: {self._plan.definition.name} never rests"
 
     def _block(self, block: Scope | Wait, at: Address) -> Progress:  # noqa: C901 - a closed match, one line a kind
         place = Place(self._plan, self._state, at, self._now)
@@ -66,6 +94,8 @@ class Walker:
                 return self._attempt(block, place)
             case Within():
                 return self._within(block, place)
+            case Parallel() if block.join is Join.ANY and not self._looks_only:
+                return race(place, block, self.look, self.sequence, self._undo)
             case Parallel():
                 return parallel(place, block, self.sequence, self._undo)
             case Each():
@@ -134,6 +164,13 @@ class Walker:
                 released=released_with(self._plan, self._state, here),
             )
             return Emit((failed,))
+        return progress
+
+    def look(self, blocks: tuple[Block, ...], at: Address) -> Progress:
+        """Where a sequence stands; nothing is recorded."""
+        looked_only, self._looks_only = self._looks_only, True
+        progress = self.sequence(blocks, at)
+        self._looks_only = looked_only
         return progress
 
     def _undo(self, blocks: tuple[Block, ...], at: Address) -> Progress:
