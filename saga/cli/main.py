@@ -47,6 +47,13 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """Knows the names and one-line helps of its commands; imports one only to run it or to show its own help."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Of the whole line: what is no text can stand in no record, whatever option or command it is for."""
+        for given in args:
+            if any("\ud800" <= character <= "\udfff" for character in given):
+                raise click.UsageError(f"{given!r} is not UTF-8. Fix: type it in a UTF-8 terminal", ctx)
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature of click
         return list(COMMANDS)
 
@@ -56,6 +63,14 @@ class LazyGroup(click.Group):
         module, attribute, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; a reader that has seen enough (`| head -1`) is no failure, though click would make it one."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            nobody_reads()
+            return None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """Without importing what is only named."""
@@ -100,6 +115,12 @@ def settings_of(ctx: click.Context, **more: Any) -> Any:
     return settings
 
 
+def nobody_reads() -> None:
+    """Whatever is still printed goes nowhere, also what Python writes as it ends."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device, not a file
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def main() -> None:
     """Entry point: an error is a few lines on stderr and an exit code."""
     if "_SAGA_COMPLETE" in os.environ:
@@ -117,8 +138,6 @@ def main() -> None:
         from saga.cli.failure import report, stopped
 
         sys.exit(report(stopped(), sys.argv[1:]))
-    except BrokenPipeError:
-        sys.exit(0)
     except Exception as error:  # noqa: BLE001 - nobody else is left to say what happened
         from saga.cli.failure import report
 

@@ -14,7 +14,7 @@ import msgspec
 
 from saga.cli.asking import confirm
 from saga.cli.failure import CommandFailed
-from saga.cli.main import settings_of
+from saga.cli.main import nobody_reads, settings_of
 from saga.cli.operations import actor_option, reason_option
 from saga.cli.show import output_option, print_json, print_line, say
 
@@ -107,14 +107,14 @@ def _run(ctx: click.Context, chosen: Chosen, given: dict[str, Any], output: str,
 
     def keep(result: Result) -> None:
         results.append(result)
-        _tell(result, output)
+        _heard_or_not(lambda: _tell(result, output))
 
     settings = settings_of(ctx)
     try:
         finished = asyncio.run(_each(settings, chosen, given, verb, keep))
     finally:
         if output == "json":
-            print_json(results)
+            _heard_or_not(lambda: print_json(results))
     refused = sum(result.outcome == "refused" for result in results)
     if not finished:
         click.echo(f"stopped after {len(results)}; what was not reached is still to be decided on", err=True)
@@ -123,6 +123,14 @@ def _run(ctx: click.Context, chosen: Chosen, given: dict[str, Any], output: str,
         click.echo("nothing found", err=True)
     if refused:
         raise CommandFailed("SAGA-3007", f"{refused} of {len(results)} messages were refused, for the reasons above")
+
+
+def _heard_or_not(say_it: Callable[[], None]) -> None:
+    """What was asked for is done to its end, also when nobody reads any more (`| head -1`)."""
+    try:
+        say_it()
+    except BrokenPipeError:
+        nobody_reads()
 
 
 def _tell(result: Result, output: str) -> None:

@@ -1,6 +1,7 @@
 """The command line as a user types it, over a store in a file."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,20 @@ def saga(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
             code = leave.code
         captured = capfd.readouterr()
         return Typed(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return typed
+
+
+@pytest.fixture
+def unread(saga: Type, monkeypatch: pytest.MonkeyPatch) -> Type:
+    """`unread(...)` runs a command whose reader has gone away."""
+
+    def typed(*arguments: str) -> Typed:
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "w") as gone, monkeypatch.context() as only_here:
+            only_here.setattr(sys, "stdout", gone)
+            return saga(*arguments)
 
     return typed
 

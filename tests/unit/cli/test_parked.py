@@ -158,3 +158,16 @@ def test_a_rehearsal_refuses_what_redriving_refuses(saga: Type, park: Park) -> N
         assert done.code == 4, done
         assert [each["outcome"] for each in done.json()] == ["refused"]
         assert "not in this store" in done.json()[0]["detail"]
+
+
+@pytest.mark.parametrize("output", ["table", "jsonl", "id", "json"])
+def test_the_work_is_done_though_nobody_reads_of_it(saga: Type, unread: Type, park: Park, output: str) -> None:
+    """`| head -1` sees one line and stops no work half-way; what was refused is still the exit code."""
+    park(parked(), parked(), parked())
+    done = unread("parked", "discard", "--all", "--reason", "r", "--yes", "-o", output)
+    assert (done.code, done.err) == (0, "")
+    assert saga("parked", "list", "-o", "json").json() == []
+    park(parked(exchange=""), parked(exchange=""))
+    refused = unread("parked", "redrive", "--all", "--reason", "r", "-o", output)
+    assert refused.code == 4
+    assert "2 of 2 messages were refused" in refused.err

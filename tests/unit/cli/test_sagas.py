@@ -157,3 +157,11 @@ def test_what_a_saga_cost_is_shown_to_the_last_digit(capsys: pytest.CaptureFixtu
         "cost with sub-sagas: 1000000.000000000001 USD, 1520 tokens",
         "cost that cannot be read, in no sum: of 2 answers",
     ]
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("command", [["list"], ["parked", "list", "-o", "json"], ["show", "order/o1"], ["errors"]])
+def test_a_reader_that_has_seen_enough_is_no_failure(unread: Type, command: list[str]) -> None:
+    """`| head -1` closes the pipe: nothing is said, and the exit code is 0."""
+    done = unread(*command)
+    assert (done.code, done.err) == (0, "")
