@@ -15,6 +15,8 @@ from saga.cli.main import settings_of
 
 RESTART_FIRST_SECONDS = 0.5
 RESTART_MAX_SECONDS = 10.0
+STEADY_SECONDS = 60.0
+"""Whoever has run this long is not dying of its start: the next one need not wait."""
 
 
 @click.command()
@@ -175,10 +177,12 @@ def environment_of(settings: Any, number: int) -> dict[str, str]:
 
 
 async def _child(settings: Any, number: int, stopping: asyncio.Event) -> int:
-    pause = RESTART_FIRST_SECONDS
+    pause_seconds = 0.0
     environment = environment_of(settings, number)
+    now = asyncio.get_running_loop().time
     code = 0
     while not stopping.is_set():
+        began = now()
         child = await asyncio.create_subprocess_exec(sys.executable, "-m", "saga.cli", "run", env=environment)
         waiting, stop = asyncio.create_task(child.wait()), asyncio.create_task(stopping.wait())
         await asyncio.wait({waiting, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -189,6 +193,13 @@ async def _child(settings: Any, number: int, stopping: asyncio.Event) -> int:
             return await waiting
         code = waiting.result()
         click.echo(f"orchestrator {child.pid} ended with {code}, starting another", err=True)
-        await asyncio.wait({asyncio.create_task(stopping.wait())}, timeout=pause)
-        pause = min(pause * 2, RESTART_MAX_SECONDS)
+        pause_seconds = pause_after(pause_seconds, now() - began)
+        await asyncio.wait({asyncio.create_task(stopping.wait())}, timeout=pause_seconds)
     return code
+
+
+def pause_after(pause_seconds: float, lived_seconds: float) -> float:
+    """Before the next start: longer than the pause before, up to a limit, unless it had run for long."""
+    if lived_seconds >= STEADY_SECONDS:
+        return RESTART_FIRST_SECONDS
+    return min(max(RESTART_FIRST_SECONDS, pause_seconds * 2), RESTART_MAX_SECONDS)
