@@ -87,9 +87,9 @@ def show(ctx: click.Context, saga: str, path: str, output: str) -> None:
 @click.pass_context
 def approve(ctx: click.Context, /, saga: str, path: str, **given: Any) -> None:
     """Approve. On a terminal it shows what is to be approved and asks; elsewhere --digest says what was looked at."""
-    from saga.cli.sagas import json_body
+    from saga.cli.body import json_body
 
-    edited = None if given["edit"] is None else json_body(given["edit"])
+    edited = None if given["edit"] is None else json_body(given["edit"], "--edit")
     _decide(ctx, saga, path, "approve", {**given, "edited": edited})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from saga.cli.body import json_body
 from saga.cli.failure import CommandFailed, Exit
 from saga.cli.known import definition_names, saga_argument
 from saga.cli.main import settings_of
@@ -39,32 +40,6 @@ def start(ctx: click.Context, /, name: str, data: str, **options: Any) -> None:
         raise CommandFailed("SAGA-3005", f"{error}; {hint}") from None
     print_json(answer)
     sys.exit(ENDINGS.get(str(answer.get("status")), Exit.OK))
-
-
-def _body(data: str) -> bytes:
-    if data == "-":
-        return sys.stdin.buffer.read()
-    if data.startswith("@"):
-        try:
-            with open(data[1:], "rb") as file:  # noqa: PTH123 - a path as the user typed it
-                return file.read()
-        except OSError as error:
-            raise CommandFailed("SAGA-1005", f"{data[1:]} cannot be read: {error.strerror}") from None
-    return data.encode()
-
-
-def json_body(data: str) -> bytes:
-    """What `--data` gives, once it is known to be JSON: what is not would be parked, and the caller told less."""
-    from saga.core.errors import ProtocolViolation
-    from saga.wire import check_json
-
-    body = _body(data)
-    try:
-        check_json(body)
-    except ProtocolViolation as violation:
-        fix = '--data \'{"name": "value"}\' with single quotes around it, or --data @file.json'
-        raise CommandFailed("SAGA-1006", f"--data: {violation.detail}. Fix: {fix}") from None
-    return body
 
 
 async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any]) -> dict[str, object]:

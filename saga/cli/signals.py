@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from saga.cli.body import json_body
 from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
-from saga.cli.sagas import ANSWERS_KEPT, json_body
+from saga.cli.sagas import ANSWERS_KEPT
 from saga.cli.show import print_json
 
 

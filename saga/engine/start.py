@@ -167,7 +167,10 @@ def start_key(asks: StartMessage, plan: Plan) -> str:
     if named is None:
         return asks.start_key
     if not 0 < len(named) <= KEY_CHARACTERS_MAX:
-        detail = f"the business key in the input has {len(named)} characters, wanted 1 to {KEY_CHARACTERS_MAX}"
+        detail = (
+            f"the business key in the input has {len(named)} characters, wanted 1 to {KEY_CHARACTERS_MAX}. "
+            "Fix: correct the field that the definition takes its key from, or name a key with the start"
+        )
         raise ProtocolViolation(Poison.INVALID_PAYLOAD, detail)
     return BY_KEY + named
 

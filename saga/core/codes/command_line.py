@@ -49,8 +49,9 @@ COMMAND_LINE: Final = (
     ),
     Code(
         "SAGA-1006",
-        "the input is no JSON",
-        "A start carries its input as JSON; a shell takes quotes away that are not quoted themselves.",
+        "the input is no JSON that can be sent",
+        "Inputs are JSON in UTF-8, without NUL characters, of limited size and depth. A shell takes quotes away that "
+        "are not quoted themselves.",
         '--data \'{"name": "value"}\' with single quotes around it, or --data @file.json',
         Exit.USAGE,
     ),

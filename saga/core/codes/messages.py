@@ -139,8 +139,10 @@ MESSAGES: Final = (
         5018,
         "invalid-payload",
         "the body is not what the contract says",
-        why="A field is missing or of another type. Most often one side runs an older version of the contract.",
-        fix="deploy the participant that knows this version of the contract; a changed contract is a new version=",
+        why="A field is missing, of another type, or beyond its limits. Of a command most often one side runs an older "
+        "version of the contract.",
+        fix="correct what the text names; of a command, deploy the participant that knows this version of the "
+        "contract: a changed contract is a new version=",
     ),
     worded(
         5019,

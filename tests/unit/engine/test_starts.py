@@ -123,7 +123,7 @@ async def test_a_lost_start_without_a_winner_is_tried_again(rig: Rig) -> None:
         ({"input": b"{}"}, "reads-mismatch", "input.id"),
         ({"input": b'{"id":7}'}, "reads-mismatch", "input.id"),
         ({"input": b'{"id":"' + b"x" * 201 + b'"}'}, "invalid-payload", "201 characters"),
-        ({"input": b'{"id":""}'}, "invalid-payload", "wanted 1 to 200"),
+        ({"input": b'{"id":""}'}, "invalid-payload", "wanted 1 to 200. Fix: correct the field"),
     ],
 )
 async def test_a_start_that_cannot_run_is_refused_and_kept(
