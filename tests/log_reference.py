@@ -40,6 +40,7 @@ MEANINGS = {
     "alarms could not be set anew": "Their lease runs out and they are looked at again.",
     "an answer could not be remembered": "The commit of an effect failed; the command is tried again.",
     "an answer to a parent is sent again later": "Of a sub-saga that has ended.",
+    "answers have another reader": "Two clients of one name take each other's answers, or one has just died.",
     "cannot declare the queue for answers": "The client tries again.",
     "cannot follow; trying again": "A follower of the history is held up; nothing is left out.",
     "cannot hear": "The client cannot read its answers now, and tries again.",

@@ -43,8 +43,10 @@ class Client(Saying):
     """Asks the engine, on behalf of one broker user.
 
     `name` tells this client's answers from those of others under the same user: two that run at once need two names,
-    or they take each other's answers. Keep it the same over restarts to find answers that came meanwhile; nobody
-    reading them, they are kept for `answers_kept`. `lookup` (the store) is only needed for `get`, `history`, `list`
+    or they take each other's answers, and starts seem unanswered that were accepted. A replica takes what is its own,
+    such as its host's name. Keep it the same over restarts to find answers that came meanwhile; nobody reading them,
+    they are kept for `answers_kept`, which stays the same with the name. Raises BadValue for a name that is more than
+    letters, digits, `-` and `_`. `lookup` (the store) is only needed for `get`, `history`, `list`
     and `approvals`.
     """
 

@@ -90,7 +90,8 @@ class Correspondence:
             except TimeoutError:
                 raise TimeoutError(
                     f"no answer to {what} within {within.total_seconds():g} s; {last}. "
-                    "Whether it was taken is not known. Fix: see that `saga run` is ready, then ask the same again"
+                    "Whether it was taken is not known. Fix: see that `saga run` is ready and that no other client "
+                    f"has the name {self._client!r}, then ask the same again"
                 ) from None
         if answer.result().kind is ResultKind.REFUSED:
             raise Refused(answer.result().code, answer.result().reason)

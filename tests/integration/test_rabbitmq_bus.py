@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import aio_pika
 import pytest
@@ -10,7 +9,6 @@ from pamqp.common import FieldTable
 
 from saga.adapters.rabbitmq import RabbitBus, consuming, publishing, watching
 from saga.adapters.rabbitmq.topology import apply, missing
-from saga.core.errors import BadValue
 from saga.core.limits import BODY_BYTES_MAX
 from saga.core.topology import Exchange, Queue, Topology, seen_by_participant, wanted_topology
 from saga.ports import Delivery, MissingQueue, Outgoing, Subscription, Unavailable
@@ -278,12 +276,3 @@ async def test_the_subscription_of_a_queue_that_never_was_raises_when_opened(bus
     subscription = await bus.consume(QUEUE, 10)
     await confirmed(bus, 1)
     assert len(await receive(subscription, 1)) == 1
-
-
-async def test_answers_that_are_kept_for_another_time_say_so(bus: RabbitBus) -> None:
-    """Trying again changes nothing: the error names the queue, the broker's reason and the fix."""
-    await bus.declare_results("desk", kept=timedelta(hours=1))
-    with pytest.raises(BadValue, match=r"saga\.results\.guest\.desk.*x-expires.*Fix: answers_kept"):
-        await bus.declare_results("desk", kept=timedelta(hours=2))
-    with pytest.raises(BadValue, match=r"invalid arg 'x-expires'.*Fix: answers_kept above zero"):
-        await bus.declare_results("other", kept=timedelta(0))

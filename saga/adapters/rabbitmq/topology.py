@@ -10,6 +10,7 @@ A queue that exists is left as it is: both ways can be repeated and mixed.
 import asyncio
 import functools
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -27,6 +28,8 @@ from saga.core.definitions_file import QUORUM
 from saga.core.errors import BadValue
 from saga.core.topology import Binding, Exchange, Policy, Queue, Topology
 from saga.ports import MissingQueue, Unavailable
+
+log = logging.getLogger("saga.rabbitmq")
 
 
 async def apply(url: str, topology: Topology, *, management_url: str | None = None) -> list[str]:
@@ -91,12 +94,14 @@ async def declare_results(link: Link, queue: str, routing_key: str, exchange: st
     async def declare(channel: aiormq.Channel) -> None:
         arguments: FieldTable = {**QUORUM, "x-expires": expires_ms}
         try:
-            await channel.queue_declare(queue, durable=True, arguments=arguments)
+            found = await channel.queue_declare(queue, durable=True, arguments=arguments)
         except ChannelPreconditionFailed as error:
             raise BadValue(
                 f"{link.place}: could not declare the queue {queue}: {error.args[0]}. Fix: answers_kept above zero and "
                 "as it was when the queue was made, or a client of another name"
             ) from error
+        if found.consumer_count:  # quorum queues do not know an exclusive consumer: it can only be told
+            log.warning("answers have another reader", extra={"queue": queue, "reader_count": found.consumer_count})
         await channel.queue_bind(queue, exchange, routing_key)
 
     await _on_own_channel(link, f"declare the queue {queue}", declare)

@@ -206,7 +206,9 @@ async def test_a_name_that_is_allowed_hears_its_answers(rig: Rig, name: str) -> 
 
 async def test_nobody_answers(client: Client) -> None:
     """What was asked, what the broker said, and what to do; nothing is kept of it."""
-    with pytest.raises(TimeoutError, match=r"the start of order within 0.02 s.*confirmed.*saga run.*") as caught:
+    with pytest.raises(
+        TimeoutError, match=r"the start of order within 0.02 s.*confirmed.*saga run.*the name 'till'"
+    ) as caught:
         await client.start("order", ORDER, within=AT_ONCE)
     assert "not known" in str(caught.value)
     assert not client._letters._answers
