@@ -1,7 +1,6 @@
 """A saga's story told again from its events alone, in the plainest way: what the checkers compare the core with."""
 
 import copy
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -106,6 +105,8 @@ class Shadow:
                 self._standing(event)
 
     def _standing(self, event: e.AnyEvent) -> None:  # noqa: C901 - a closed match, one line a case
+        for path in event.released if isinstance(event, e.BlockFailed | e.BranchChosen) else ():
+            self.parked.pop(path, None)
         match event:
             case e.StepParked():
                 self.parked[event.path] = event.kind
@@ -117,25 +118,17 @@ class Shadow:
                 self.parked.pop(event.path, None)
             case e.ArmChosen():
                 self.arms[event.path] = event.taken
-            case e.BlockFailed():
-                self.blocks[event.path] = "undoing"
-                self._released(event.released)
-            case e.BlockUndone():
-                self.blocks[event.path] = "otherwise"
+            case e.BlockFailed() | e.BlockUndone():
+                self.blocks[event.path] = "undoing" if isinstance(event, e.BlockFailed) else "otherwise"
             case e.BranchChosen():
                 self.chosen[event.path] = event.branch
                 self.blocks |= dict.fromkeys(event.others, "undoing")
-                self._released(event.released)
             case e.MapStarted():
                 self.items[event.path] = len(event.items)
             case e.LoopTurned():
                 self.turns[event.path] = event.turn
             case _:
                 self._phase(event)
-
-    def _released(self, paths: Iterable[str]) -> None:
-        for path in paths:
-            self.parked.pop(path, None)
 
     def _phase(self, event: e.AnyEvent) -> None:
         match event:
