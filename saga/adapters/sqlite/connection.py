@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -29,7 +30,7 @@ class SqliteSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Connection:
-    """A database file (or `:memory:`) and its thread; opened by the first call."""
+    """A database file (or `:memory:`) and its thread; opened by the first call, and made by no call but `creates`."""
 
     def __init__(self, path: str, settings: SqliteSettings) -> None:
         self._path = path
@@ -38,13 +39,21 @@ class Connection:
         self._open: sqlite3.Connection | None = None
         self._closed = False
 
-    async def call(self, work: Callable[[sqlite3.Connection], T], *, writes: bool = False) -> T:
+    def is_there(self) -> bool:
+        """Whether there is a file to open."""
+        return self._path == ":memory:" or self._open is not None or Path(self._path).exists()
+
+    async def call(self, work: Callable[[sqlite3.Connection], T], *, writes: bool = False, creates: bool = False) -> T:
         """Run `work` in one transaction, on the thread.
 
-        Raises Unavailable, SchemaMismatch, and CommitUnknown for a write that the deadline overtook.
+        Raises Unavailable, SchemaMismatch (also where there is no file), and CommitUnknown for a write that the
+        deadline overtook.
         """
         if self._closed:
             raise StoreAway(f"sqlite: {self._path} was closed")
+        if not creates and not self.is_there():  # a mistyped path is not made by looking
+            fix = "run `saga db migrate` to make it, or correct the address"
+            raise SchemaMismatch(f"sqlite: there is no file {self._path}. Fix: {fix}")
         turn = asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, writes)
         try:
             async with asyncio.timeout(self._settings.call_timeout.total_seconds()):

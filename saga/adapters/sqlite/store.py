@@ -93,6 +93,8 @@ class SqliteStore:
 
     async def sagas(self, where: SagaFilter) -> Sequence[SagaRow]:
         """See `saga.ports.Lookup`. Raises ValueError for a cursor that is no saga id."""
+        if where.before is not None:
+            rows.cursor_id(where.before)  # wrong whatever the store holds
         return await self._connection.call(lambda open_: read.sagas(open_, where))
 
     async def history(self, saga: str, after: int = 0, limit: int = 1_000) -> Sequence[HistoryRow]:
@@ -128,10 +130,14 @@ class SqliteStore:
     async def migrate(self) -> Sequence[str]:
         """See `saga.ports.Schema`."""
         now = self._clock.now()
-        return await self._connection.call(lambda open_: migration.migrate(open_, migration.ENGINE, now), writes=True)
+        return await self._connection.call(
+            lambda open_: migration.migrate(open_, migration.ENGINE, now), writes=True, creates=True
+        )
 
     async def pending(self) -> Sequence[str]:
         """See `saga.ports.Schema`."""
+        if not self._connection.is_there():
+            return [each.name for each in migration.released(migration.ENGINE)]
         return await self._connection.call(lambda open_: migration.pending(open_, migration.ENGINE))
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,31 @@ from tests.unit.engine.rig import TWO_STEPS, ManualClock
 NOBODY = "01930000-0000-7000-8000-00000000ffff"
 
 
-def test_a_store_without_tables_says_what_to_type(saga: Type) -> None:
-    """Whatever is asked of it."""
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["list"], 4),
+        (["history", NOBODY], 4),
+        (["db", "status"], 1),
+        (["doctor"], 1),
+        (["definitions", "list"], 4),
+        (["topology", "plan"], 4),
+        (["parked", "discard", "--all", "--yes", "--reason", "r"], 4),
+    ],
+)
+def test_no_file_is_made_of_a_mistyped_path(saga: Type, store: str, command: list[str], code: int) -> None:
+    """Only `saga db migrate` makes one: the others say that it is not there."""
+    done = saga("--amqp", "amqp://127.0.0.1:1/", *command)
+    assert done.code == code, done
+    assert "saga db migrate" in done.err + done.out
+    assert not Path(store.removeprefix("sqlite:///")).exists()
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_store_without_tables_says_what_to_type(saga: Type, store: str, empty: bool) -> None:
+    """Whatever is asked of it, be it empty or not there."""
+    if empty:
+        Path(store.removeprefix("sqlite:///")).touch()
     for command in (["list"], ["show", NOBODY], ["definitions", "list"], ["parked", "list"]):
         done = saga(*command)
         assert done.code == 4, done
