@@ -9,7 +9,7 @@ import pytest
 from saga.adapters.memory.bus import Fate, MemoryBus
 from saga.client import Client, Ended, Refused, Started
 from saga.core.errors import BadValue
-from saga.core.topology import result_queue
+from saga.core.topology import RESULTS, Binding, Queue, Topology, result_queue
 from saga.engine.worker import Orchestrator
 from saga.ports import MissingQueue, Outgoing, SagaFilter, Sent
 from tests.unit.engine.living import SOON_SECONDS, running, serve, until, waiting
@@ -249,6 +249,27 @@ async def test_a_broker_that_forgot_the_clients_queue(rig: Rig, client: Client) 
     queue = result_queue(CALLER, CLIENT)
     rig.broker.delete_queue(queue)
     await until(lambda: rig.broker.has(queue))
+    await client.start("order", {"id": "o2"}, within=SOON)
+
+
+@pytest.mark.usefixtures("engine")
+async def test_a_queue_that_somebody_else_made_meanwhile(
+    rig: Rig, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept for another time: declaring it is refused, and the client hears all the same."""
+    await client.start("order", ORDER, within=SOON)
+    queue, reply_to = await rig.broker.bus(CALLER).declare_results(CLIENT)
+    refused: list[str] = []
+
+    async def refuse(_bus: MemoryBus, name: str, *, kept: timedelta) -> tuple[str, str]:
+        refused.append(f"{name} {kept}")
+        raise BadValue("kept for another time")
+
+    monkeypatch.setattr("saga.client.correspondence.DEAF_SECONDS", 0.0)
+    monkeypatch.setattr(MemoryBus, "declare_results", refuse)
+    rig.broker.delete_queue(queue)
+    await until(lambda: refused)
+    rig.broker.apply(Topology(queues=(Queue(queue),), bindings=(Binding(RESULTS, queue, reply_to),)))
     await client.start("order", {"id": "o2"}, within=SOON)
 
 
