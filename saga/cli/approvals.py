@@ -1,19 +1,21 @@
 """`saga approvals`: what people are asked, and their decisions. Who decides here is a recorded claim."""
 
 import asyncio
-import getpass
 import sys
 from typing import Any
 
 import click
 import msgspec
 
+from saga.cli.actor import login, not_blank, reason_option
 from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
 from saga.cli.show import output_option, print_json, print_rows
 
 DIGEST_CHARACTERS_MIN = 12
-actor_option = click.option("--actor", default=getpass.getuser, help="Who decides; recorded [default: this login].")
+decider_option = click.option(
+    "--actor", default=login, callback=not_blank, help="Who decides; recorded [default: this login]."
+)
 digest_option = click.option("--digest", help="Of what you looked at, at least 12 characters; needed off a terminal.")
 
 
@@ -82,7 +84,7 @@ def show(ctx: click.Context, saga: str, path: str, output: str) -> None:
 @click.option("--reason", default="", help="Recorded.")
 @click.option("--edit", help="The subject as you want it, as JSON; @FILE reads a file. Only editable fields change.")
 @digest_option
-@actor_option
+@decider_option
 @output_option
 @click.pass_context
 def approve(ctx: click.Context, /, saga: str, path: str, **given: Any) -> None:
@@ -96,9 +98,9 @@ def approve(ctx: click.Context, /, saga: str, path: str, **given: Any) -> None:
 @approvals.command()
 @click.argument("saga")
 @click.argument("path")
-@click.option("--reason", required=True, help="Why; recorded.")
+@reason_option
 @digest_option
-@actor_option
+@decider_option
 @output_option
 @click.pass_context
 def reject(ctx: click.Context, /, saga: str, path: str, **given: Any) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
+from saga.cli.actor import actor_option, not_blank
 from saga.cli.asking import confirm
 from saga.cli.failure import CommandFailed
 from saga.cli.main import settings_of
-from saga.cli.operations import actor_option, operated
+from saga.cli.operations import operated
 from saga.cli.show import output_option, print_json, print_rows
 
 EFFECTS = {
@@ -23,7 +24,7 @@ EFFECTS = {
 @click.command()
 @click.argument("saga")
 @click.option("--preview", is_flag=True, help="Only show what would be undone, in which order.")
-@click.option("--reason", help="Why; recorded. Needed without --preview.")
+@click.option("--reason", callback=not_blank, help="Why; recorded. Needed without --preview.")
 @actor_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @output_option

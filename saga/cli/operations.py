@@ -1,17 +1,14 @@
 """`saga cancel`, `abandon`, `pause`, `resume`, `resolve`: recorded with who and why."""
 
 import asyncio
-import getpass
 from typing import Any
 
 import click
 
+from saga.cli.actor import actor_option, reason_option
 from saga.cli.known import saga_argument
 from saga.cli.main import settings_of
 from saga.cli.show import print_json
-
-reason_option = click.option("--reason", required=True, help="Why; recorded.")
-actor_option = click.option("--actor", default=getpass.getuser, help="Who; recorded as a claim [default: this login].")
 
 
 @click.command()

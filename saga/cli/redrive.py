@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from saga.cli.actor import actor_option, reason_option
 from saga.cli.asking import confirm
 from saga.cli.failure import CommandFailed
 from saga.cli.main import nobody_reads, settings_of
-from saga.cli.operations import actor_option, reason_option
 from saga.cli.show import output_option, print_json, print_line, say
 
 PAGE_ROWS = 50
