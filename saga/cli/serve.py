@@ -27,7 +27,11 @@ def serve(ctx: click.Context, /, target: str, migrate: bool, **flags: Any) -> No
 
     settings = settings_of(ctx, **flags)
     logs.configure(settings.log_level, settings.log_format, settings.log_texts, fields=[SagaFields()])
-    loop.run(_serve(settings, participant_in(target), migrate=migrate), settings.event_loop)
+    participant = participant_in(target)
+    if migrate and participant.database is not None:
+        reason = f"{target} brings a database of its own, which --migrate does not reach"
+        raise click.UsageError(f"{reason}. Fix: leave --migrate, and apply `saga inbox sql` with your own migrations")
+    loop.run(_serve(settings, participant, migrate=migrate), settings.event_loop)
 
 
 def _look_at_user(amqp: str, service: str) -> None:

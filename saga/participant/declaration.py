@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ LEASE_DEFAULT: Final = timedelta(seconds=15)
 CONCURRENCY_DEFAULT: Final = 32
 COMMANDS_PER_TRANSACTION_MAX: Final = 64
 
+DIALECTS: Final = ("postgres", "sqlite")
+
 Around = Callable[[CommandMessage], AbstractContextManager[object]]
 """Wraps the handling of one command: where tracing comes in."""
 
@@ -27,7 +30,8 @@ class Participant:
 
     `migrations` is a folder of `NNNN_name.sql` files with the service's own tables. `database` is only for teams that
     bring their own database library; otherwise `saga serve --database` opens one. `concurrency` bounds how many
-    handlers run at once; `lease` is how long a killed process keeps its rows from others.
+    handlers run at once, and with two more the connections of a process to Postgres; `lease` is how long a killed
+    process keeps its rows from others.
 
     `commands_per_transaction` lets that many waiting actions of effect `inbox` run one after the other in one
     transaction: fewer round trips and commits for small handlers. If one of them cannot be remembered, all are rolled
@@ -71,6 +75,7 @@ class Participant:
             )
         if migrations is not None and not migrations.is_dir():
             raise TypeError(f"{service}: there is no folder {migrations}. Fix: put NNNN_name.sql files there, or leave")
+        _check_database(service, database)
         self.service = service
         self.database = database
         self.migrations = migrations
@@ -132,6 +137,21 @@ def _check_limits(service: str, concurrency: int, lease: timedelta, handler_time
         )
 
 
+def _check_database(service: str, database: Any) -> None:
+    if database is None:
+        return
+    if isinstance(database, type) or not callable(getattr(database, "begin", None)):
+        raise TypeError(
+            f"{service}: a {type(database).__name__} is no database. Fix: an object with dialect and begin(); "
+            "an address goes to saga serve --database"
+        )
+    dialect = getattr(database, "dialect", None)
+    if dialect not in DIALECTS:
+        raise TypeError(
+            f"{service}: the database speaks {dialect!r}. Fix: dialect = {' or '.join(DIALECTS)}, whose SQL it takes"
+        )
+
+
 def _by_type(service: str, handlers: Sequence[Handler]) -> dict[str, Handler]:
     if not handlers:
         raise TypeError(f"{service}: no handlers. Fix: pass handlers=[SomeCommand.handled_by(function), ...]")
@@ -158,15 +178,22 @@ def _problems(service: str, handler: Any) -> Iterator[str]:
             f"Fix: handle it in a Participant({contract.service!r}, ...), or correct service= in its contract"
         )
     for role, function in (("handler", handler.run), ("probe", handler.probe)):
-        if function is not None:
+        if function is not None or role == "handler":
             yield from _function_problems(f"the {role} of {contract.type_name}", function)
     if handler.check is not None and inspect.iscoroutinefunction(handler.check):
         yield f"the check of {contract.type_name} is async. Fix: look only at the command, with a plain function"
 
 
-def _function_problems(what: str, function: Callable[..., object]) -> Iterator[str]:
-    if inspect.isroutine(function) and not inspect.iscoroutinefunction(function):
-        yield f"{what} is no async function. Fix: async def {function.__name__}(cmd, ctx)"
+def _function_problems(what: str, function: Any) -> Iterator[str]:
+    inner = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    if not callable(inner):
+        yield f"{what} is {inner!r}. Fix: async def handle(cmd, ctx)"
+        return
+    if not (inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(type(inner).__call__)):
+        name = getattr(inner, "__name__", "__call__")
+        yield f"{what} is no async function. Fix: async def {name}(cmd, ctx)"
         return
     try:
         inspect.signature(function).bind(None, None)

@@ -56,6 +56,34 @@ async def slow_check(_cmd: Ping) -> None:
     """A check must not wait."""
 
 
+class Plain:
+    """Callable, and not awaitable."""
+
+    def __call__(self, _cmd: Ping, _ctx: Context) -> Pong:
+        return Pong()
+
+
+class Courteous:
+    """Callable, and awaitable."""
+
+    async def __call__(self, cmd: Ping, ctx: Context) -> Pong:
+        return await ping(cmd, ctx)
+
+
+class Foreign:
+    """A database whose SQL nobody here speaks."""
+
+    dialect = "mysql"
+
+    def begin(self) -> None:
+        """Never called."""
+
+
+def with_database(database: Any) -> Participant:
+    """A participant with a database of its own, past the type checker."""
+    return Participant("table", [handler(ping)], database=database)
+
+
 @pytest.mark.parametrize(
     ("make", "reason", "fix"),
     [
@@ -66,6 +94,14 @@ async def slow_check(_cmd: Ping) -> None:
         (lambda: Participant("table", [handler(ping), handler(ping)]), "two handlers", "remove one"),
         (lambda: Participant("table", [ping]), "is no handler", "handled_by"),  # type: ignore[list-item]  # the mistake
         (lambda: Participant("table", [handler(plain)]), "no async function", "async def plain"),
+        (lambda: Participant("table", [handler(None)]), "is None", "async def handle(cmd, ctx)"),
+        (lambda: Participant("table", [handler(partial(plain))]), "no async function", "async def plain"),
+        (lambda: Participant("table", [handler(Plain())]), "no async function", "async def __call__"),
+        (lambda: Participant("table", [handler(partial(Plain()))]), "no async function", "async def __call__"),
+        (lambda: Participant("table", [handler(Courteous)]), "no async function", "async def"),
+        (lambda: with_database("postgres://x"), "a str is no database", "saga serve --database"),
+        (lambda: with_database(Foreign), "a type is no database", "saga serve --database"),
+        (lambda: with_database(Foreign()), "'mysql'", "postgres or sqlite"),
         (lambda: Participant("table", [handler(lonely)]), "cannot be called", "async def handle(cmd, ctx)"),
         (lambda: Participant("table", [handler(ping, check=slow_check)]), "is async", "plain function"),
         (lambda: Participant("table", [handler(ping)], concurrency=0), "runs nothing", "1 or more"),
@@ -98,7 +134,7 @@ def test_handlers_are_found_by_their_type_on_the_wire() -> None:
         async def ping(self, cmd: Ping, ctx: Context) -> Pong:
             return await ping(cmd, ctx)
 
-    for run in (ping, Desk().ping, partial(ping)):
+    for run in (ping, Desk().ping, partial(ping), Courteous(), partial(Courteous())):
         participant = Participant("table", [handler(run)])
         assert list(participant.handlers) == ["table.Ping.v1"]
         assert participant.queue == "saga.commands.table"
