@@ -120,19 +120,24 @@ def _messages() -> Iterator[Limit]:
     )
 
 
+FULL = (
+    "the next step, wait, condition or list of items parks as `history-limit`; "
+    "replies, signals, undos and what people do are still recorded"
+)
+
+
 def _sagas() -> Iterator[Limit]:
     marked = f"from {NEAR_PERCENT} %: a log line, once, and the tag `{NEARING_TAG}=history` while the saga is open"
-    full = "the next step parks as `history-limit`; replies, undos and what people do are still recorded"
     full_tests = (
         f"{CORE}::test_a_step_is_begun_below_the_limit_of_the_history",
         f"{CORE}::test_a_full_history_begins_no_step_and_is_still_undone",
+        f"{CORE}::test_a_full_history_begins_nothing_else_either",
         f"{CORE}::test_a_history_that_nears_its_limit_is_said_once_and_marked",
         f"{ENGINE}::test_a_saga_whose_history_nears_its_limit_is_found",
     )
-    yield Limit("the events of a saga", EVENTS_MAX, "events", marked, full, full_tests)
-    yield Limit(
-        "the data of a saga: its input, commands and replies", RECORDED_BYTES_MAX, "bytes", marked, full, full_tests
-    )
+    yield Limit("the events of a saga", EVENTS_MAX, "events", marked, FULL, full_tests)
+    data = "the data of a saga: its input, items, signals, commands and replies"
+    yield Limit(data, RECORDED_BYTES_MAX, "bytes", marked, FULL, full_tests)
     yield Limit(
         "commands in flight, for each orchestrator (`max_in_flight`)",
         Settings().max_in_flight,

@@ -1,4 +1,4 @@
-"""How much and how long one saga may be, with units. They stop new forward steps only: compensation always fits."""
+"""How much and how long one saga may be, with units. They stop only what would begin: compensation always fits."""
 
 from datetime import timedelta
 

@@ -1,7 +1,7 @@
 """The walk: through the blocks of a definition to where a run stands, and what happens there next."""
 
 from datetime import datetime
-from typing import assert_never
+from typing import TypeGuard, assert_never
 
 import msgspec
 
@@ -40,6 +40,18 @@ from saga.core.waits import signal, sleep
 RECORDED_MAX = 40_000
 """Events that one walk may record; more is a defect of the core, not of a definition."""
 
+_Beginning = (
+    e.CommandIssued
+    | e.PermitUsed
+    | e.StepParked
+    | e.ArmChosen
+    | e.MapStarted
+    | e.LoopTurned
+    | e.WaitStarted
+    | e.WaitEnded
+    | e.ApprovalRequested
+    | e.ApprovalWaived
+)
 Scope = When | Attempt | Within | Parallel | Each | Repeat
 Wait = Sleep | Await | Approval
 
@@ -73,7 +85,8 @@ class Walker:
         """A block once nothing more follows in it; from the root again, each event would cost the whole walk."""
         while True:
             before = self._state
-            progress = self._step(block, at) if isinstance(block, Step) else self._block(block, at)
+            found = self._step(block, at) if isinstance(block, Step) else self._block(block, at)
+            progress = _limited(self._state, found, self._now)
             if self._looks_only or not isinstance(progress, Emit):
                 return progress
             if self._state is before:  # else it was found before what was recorded inside: look again
@@ -201,9 +214,9 @@ class Walker:
 def issue(plan: Plan, state: SagaState, step: Step, number: int, now: datetime) -> tuple[e.AnyEvent, ...]:
     """A new execution of a step's action; or why it parks, or who is asked for approval instead."""
     place = Place(plan, state, address_of(step.path), now)
-    if state.events_count >= EVENTS_MAX or state.recorded_bytes >= RECORDED_BYTES_MAX:
-        text = f"{state.events_count} events and {state.recorded_bytes} bytes recorded: no further step is begun"
-        return (park(step.path, e.ParkCode.HISTORY_LIMIT, text, now),)
+    full = _full(state)
+    if full is not None:
+        return (park(step.path, e.ParkCode.HISTORY_LIMIT, full, now),)
     try:
         body = render(step.command.body, place.read())
     except EvaluationError as error:
@@ -224,6 +237,40 @@ def issue(plan: Plan, state: SagaState, step: Step, number: int, now: datetime) 
         within_at=None if step.within is None else now + step.within,
     )
     return (issued,) if permitted is None else (permitted, issued)
+
+
+def _limited(state: SagaState, found: Progress, now: datetime) -> Progress:
+    """What may be recorded: a full history begins nothing more, and one place that says so is enough."""
+    full = _full(state)
+    if full is None or not isinstance(found, Emit):
+        return found
+    first = found.events[0]
+    if not _begins(first):
+        return found
+    if any(parked.code is e.ParkCode.HISTORY_LIMIT for parked in state.parked.values()):
+        return BLOCKED
+    return Emit((park(first.path, e.ParkCode.HISTORY_LIMIT, full, now),))
+
+
+def _full(state: SagaState) -> str | None:
+    if state.events_count < EVENTS_MAX and state.recorded_bytes < RECORDED_BYTES_MAX:
+        return None
+    return f"{state.events_count} events and {state.recorded_bytes} bytes recorded: no further step is begun"
+
+
+def _begins(event: e.AnyEvent) -> TypeGuard[_Beginning]:
+    """Going forward; what gives way, is undone or ends always fits."""
+    match event:
+        case e.CommandIssued():
+            return event.kind is Kind.ACTION
+        case e.StepParked():
+            return event.code is e.ParkCode.HISTORY_LIMIT
+        case e.LoopTurned():
+            return not event.done
+        case e.WaitEnded():
+            return event.how is e.WaitEnd.ELAPSED
+        case _:
+            return isinstance(event, _Beginning)
 
 
 def park(path: str, code: e.ParkCode, text: str, now: datetime) -> e.AnyEvent:

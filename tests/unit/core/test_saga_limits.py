@@ -1,20 +1,22 @@
 """The limits of one saga, at their edges: exactly at the limit it goes on, one more parks it, and nothing is lost."""
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
 from saga.core import events as e
 from saga.core import inputs as i
-from saga.core.blocks import Each
+from saga.core.blocks import Attempt, Await, Block, Each, Repeat, Sleep, StepKind, When, Within
 from saga.core.bounds import EVENTS_MAX, MAP_ITEMS_MAX, RECORDED_BYTES_MAX
 from saga.core.events import ParkCode
-from saga.core.expression import Object, Ref, ScalarType
+from saga.core.expression import Compare, Literal, Object, Ref, ScalarType
 from saga.core.limits import BODY_BYTES_MAX, OUTPUT_BYTES_MAX
 from saga.core.nearing import NEAR_PERCENT, NEARING_TAG, warnings
 from saga.core.outstanding import view
 from saga.core.rows import INDEXED_BYTES_MAX
 from saga.core.state import Phase, SagaState
-from tests.builders import INPUT_ID, Case, names, plan, step, template
+from tests.builders import INPUT_ID, Case, names, plan, raw, step, template
 
 TWO_STEPS = plan(step("reserve"), step("charge"))
 REPLY = b'{"id":"x"}'
@@ -71,6 +73,60 @@ def test_a_full_history_begins_no_step_and_is_still_undone(counts: dict[str, int
     assert view(case.plan, case.state).status == "parked"
     assert cancelled(case).phase is Phase.COMPENSATED
     assert case.state.steps["reserve"].undone
+
+
+NEVER = Compare("eq", ScalarType.INT, Literal(raw("1")), Literal(raw("0")))
+NEXT: dict[str, Block] = {
+    "a condition": When(path="b", condition=NEVER, then=(step("b/s"),)),
+    "items": Each(path="b", items=Literal(raw("[1,2]")), limit=9, window=9, body=(step("b/s"),)),
+    "a signal": Await(path="b", signal="s"),
+    "a time": Sleep(path="b", time=Literal(raw('"PT0S"'))),
+    "a deadline": Within(path="b", time=timedelta(hours=1), body=(step("b/s"),)),
+}
+
+
+@pytest.mark.parametrize("block", NEXT)
+def test_a_full_history_begins_nothing_else_either(block: str) -> None:
+    """Conditions, items and waits are recorded too: within the limits of a definition there may be a million."""
+    case = Case(plan(step("a"), NEXT[block]))
+    recorded(case, events_count=EVENTS_MAX - 1)
+    assert names(case.ok()) == ["StepSucceeded a", "StepParked b"]
+    assert parked(case) == {"b": ParkCode.HISTORY_LIMIT}
+    assert cancelled(case).phase is Phase.COMPENSATED
+
+
+def test_a_loop_that_only_takes_signals_ends_at_the_limit() -> None:
+    """What signals brought counts: a loop of nothing but waits would record without bound."""
+    case = Case(plan(Repeat(path="loop", until=NEVER, limit=1_000, body=(Await(path="loop/w", signal="s"),))))
+    body = b'"' + b"x" * (RECORDED_BYTES_MAX // 8) + b'"'
+    for number in range(8):
+        assert not case.state.parked
+        case.when(i.SignalGiven(now=case.now, signal="s", message_id=f"m{number}", body=body, by="shop", actor=None))
+    assert parked(case) == {"loop": ParkCode.HISTORY_LIMIT}
+
+
+def test_a_full_history_says_so_at_one_place() -> None:
+    """A thousand items that cannot go on are one thing to look at, and not a thousand events more."""
+    items = Literal(raw("[1,2,3,4,5]"))
+    case = Case(plan(step("a"), Each(path="m", items=items, limit=9, window=9, body=(step("m/s"),))))
+    recorded(case, events_count=EVENTS_MAX - 4)
+    assert names(case.ok()) == [
+        "StepSucceeded a",
+        "MapStarted m",
+        "CommandIssued m[0]/s",
+        "CommandIssued m[1]/s",
+        "StepParked m[2]/s",
+    ]
+
+
+def test_a_full_history_still_goes_the_other_way() -> None:
+    """What was begun ends in order: a block gives up and is undone; only the other way begins nothing."""
+    attempt = Attempt(path="t", on=("Declined",), body=(step("t/a"), step("t/b")), otherwise=(step("t/c"),))
+    case = Case(plan(attempt, step("d", StepKind.RETRYABLE)))
+    case.ok()
+    recorded(case, events_count=EVENTS_MAX)
+    assert names(case.failed()) == ["StepFailed t/b", "BlockFailed t", "CommandIssued t/a"]
+    assert names(case.ok()) == ["CompensationSucceeded t/a", "BlockUndone t", "StepParked t/c"]
 
 
 def test_the_largest_command_is_sent_and_a_larger_one_parks() -> None:
