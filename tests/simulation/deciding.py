@@ -114,12 +114,10 @@ class Deciding:
         return self._entry(work, loaded, given, decision)
 
     def _entry(self, work: Work, loaded: Loaded, given: i.Input, decision: Decision) -> Entry:
-        """As the engine moves a saga; an operator's process sends nothing, but lets the alarm ring."""
+        """As the engine moves a saga."""
         write = self._write(loaded, given, decision.events, decision.state)
         if work.make is not None:
-            looked_at = is_to_be_looked_at(loaded.plan, decision.state, given.now)
-            write = msgspec.structs.replace(write, wake_at=given.now if looked_at else None)
-            return Entry(work, write, engine.Wanted(None, proven=False))
+            return _operated(work, write)
         known, ticked = self._known(loaded), isinstance(given, i.Tick)
         since = known if ticked else loaded.state.version
         return Entry(work, write, engine.wanted(loaded.plan, decision.state, since, known, undelivered=ticked))
@@ -227,6 +225,13 @@ class Deciding:
             self._owner.dispatch.publish(loaded.plan, state, resend)
         self._owner.dispatch.ask_again(loaded.plan, state, now)
         self._world.store.rearm(row, state.version, core.next_wake(loaded.plan, state, now, known))
+
+
+def _operated(work: Work, write: Write) -> Entry:
+    """An operator's process sends nothing, but lets the alarm ring."""
+    now = write.given.now
+    wake_at = now if is_to_be_looked_at(write.plan, write.state, now) else None
+    return Entry(work, msgspec.structs.replace(write, wake_at=wake_at), engine.Wanted(None, proven=False))
 
 
 def _first_sending(write: Write) -> engine.Wanted:

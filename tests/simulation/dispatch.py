@@ -17,6 +17,7 @@ from tests.simulation.violation import Crash
 from tests.simulation.work import Work
 
 if TYPE_CHECKING:
+    from tests.simulation.deciding import Entry
     from tests.simulation.orchestrator import Orchestrator
     from tests.simulation.world import World
 
@@ -51,10 +52,15 @@ class Dispatch:
         """What is on the broker for certain: as the row says, or as this process saw confirmed."""
         return max(stored, self._confirmed.get(saga, 0))
 
-    def proven(self, saga: str, version: int) -> None:
-        """A reply proves that everything up to this commit was dispatched: nothing is to be written down."""
-        self._unsettled.pop(saga, None)
-        self._confirmed[saga] = self.known(saga, version)
+    def follow(self, entry: "Entry") -> None:
+        """After a commit. A reply proves that everything up to the one before was dispatched: nothing is to be written
+        down. Raises Crash."""
+        write = entry.write
+        if entry.work.reply is not None and entry.sending.proven:
+            self._unsettled.pop(write.saga, None)
+            self._confirmed[write.saga] = self.known(write.saga, write.expected_version)
+        self.publish(write.plan, write.state, entry.sending.dispatch)
+        self.answer(write.state)
 
     def publish(self, plan: Plan, state: SagaState, asked: engine.Dispatch | None) -> None:
         """Send what a state asks for. Raises Crash."""

@@ -210,12 +210,8 @@ class Orchestrator:
 
     def _publish(self, entries: list[Entry]) -> None:
         for entry in entries:
-            write = entry.write
-            if entry.work.reply is not None and entry.sending.proven:
-                self.dispatch.proven(write.saga, write.expected_version)
-            self.dispatch.publish(write.plan, write.state, entry.sending.dispatch)
-            self.dispatch.answer(write.state)
-            entry.work.answered(self._world, "accepted", write.saga)
+            self.dispatch.follow(entry)
+            entry.work.answered(self._world, "accepted", entry.write.saga)
 
     def _ack(self, works: list[Work]) -> None:
         for work in works:

@@ -50,7 +50,7 @@ class Pauses:
         if not self._on:
             return
         siblings = [event.path for event in commit.events if isinstance(event, e.CommandIssued)]
-        if len(siblings) > 1 and self._random.random() < EACH:
+        if len(siblings) > 1:
             self._plan_for_siblings(row.saga, self._random.choice(siblings))
         for path, since, due in _clocks(commit):
             if due - since <= CLOCK_MOST and row.saga not in self._planned and self._random.random() < EACH:
