@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from saga.cli.failure import CommandFailed, Exit
+from saga.cli.lengths import Length
 from saga.cli.main import settings_of
 
 PATIENCE_SECONDS = 10.0
@@ -23,9 +24,7 @@ PATIENCE_SECONDS = 10.0
 @click.option("--declined-body", help="A body that is answered with a declared failure: JSON, or @FILE.")
 @click.option("--read-only", is_flag=True, help="The command changes nothing and keeps no inbox.")
 @click.option("--restart", metavar="COMMAND", help="Kills the participant, where something starts it again.")
-@click.option(
-    "--patience", type=click.FloatRange(min=0.1), default=PATIENCE_SECONDS, show_default=True, help="Seconds."
-)
+@click.option("--patience", type=Length(least=0.1), default=PATIENCE_SECONDS, show_default=True, help="Seconds.")
 @click.option(
     "-o",
     "--output",

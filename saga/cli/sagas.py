@@ -12,12 +12,15 @@ import msgspec
 from saga.cli.body import json_body
 from saga.cli.failure import CommandFailed, Exit
 from saga.cli.known import definition_names, saga_argument
+from saga.cli.lengths import HOURS, SECONDS
 from saga.cli.main import settings_of
 from saga.cli.show import output_option, print_json, print_line, print_rows, say
 from saga.core.codes import code_of
 from saga.cost import Cost, spelt
 
 ENDINGS = {"compensated": Exit.COMPENSATED, "abandoned": Exit.ABANDONED}
+STATUSES = ("running", "compensating", "parked", "completed", "compensated", "abandoned")
+WAIT_KINDS = ("reply", "delivery", "timer", "signal", "approval", "child", "parked", "paused")
 ANSWERS_KEPT = timedelta(minutes=1)
 """Each call has a queue of its own, or calls at the same time would take each other's answers."""
 
@@ -28,7 +31,7 @@ ANSWERS_KEPT = timedelta(minutes=1)
 @click.option("--key", help="Business key: the same key is the same saga, for ever.")
 @click.option("--version", type=int, help="Definition version [default: the newest].")
 @click.option("--wait", is_flag=True, help="Wait until it has ended; the exit code says how.")
-@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait.")
+@click.option("--timeout", type=SECONDS, default=60.0, show_default=True, help="Seconds to wait.")
 @click.pass_context
 def start(ctx: click.Context, /, name: str, data: str, **options: Any) -> None:
     """Start the saga NAME. Exit codes with --wait: 0 completed, 7 compensated, 8 abandoned, 124 not ended in time."""
@@ -64,12 +67,12 @@ async def _start(settings: Any, name: str, body: bytes, options: dict[str, Any])
 
 @click.command("list")
 @click.option("--name", help="Of the definition.", shell_complete=definition_names)
-@click.option("--status", "statuses", multiple=True, help="running, compensating, parked, completed, …; repeatable.")
-@click.option("--wait-kind", help="reply, delivery, timer, signal, approval, child, parked, paused.")
+@click.option("--status", "statuses", type=click.Choice(STATUSES), multiple=True, help="Of the saga; repeatable.")
+@click.option("--wait-kind", type=click.Choice(WAIT_KINDS), help="What it waits for.")
 @click.option("--all", "everything", is_flag=True, help="Sub-sagas too.")
 @click.option("--root", help="Only the sub-sagas below this saga, at any depth.")
 @click.option("--tag", "tags", multiple=True, help="name=value; repeatable.")
-@click.option("--since", type=float, help="Started within the last HOURS.")
+@click.option("--since", type=HOURS, help="Started within the last HOURS.")
 @click.option("--before", help="Only sagas older than this id: the last id of the page before.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True, help="At most so many.")
 @output_option

@@ -8,6 +8,7 @@ import click
 
 from saga.cli.body import json_body
 from saga.cli.failure import CommandFailed
+from saga.cli.lengths import SECONDS
 from saga.cli.main import settings_of
 from saga.cli.sagas import ANSWERS_KEPT
 from saga.cli.show import print_json
@@ -18,7 +19,7 @@ from saga.cli.show import print_json
 @click.argument("name")
 @click.option("--data", default="null", help="The body as JSON; @FILE reads a file, - reads stdin.")
 @click.option("--id", "message_id", help="The same signal under the same id counts once [default: a new id].")
-@click.option("--timeout", type=float, default=30.0, show_default=True, help="Seconds to wait for the answer.")
+@click.option("--timeout", type=SECONDS, default=30.0, show_default=True, help="Seconds to wait for the answer.")
 @click.pass_context
 def signal(ctx: click.Context, /, saga: str, name: str, data: str, **options: Any) -> None:
     """Tell SAGA (its id, or DEFINITION/KEY) the signal NAME, over the broker.

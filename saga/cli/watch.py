@@ -12,6 +12,7 @@ import msgspec
 
 from saga.cli.failure import CommandFailed
 from saga.cli.known import saga_argument
+from saga.cli.lengths import SECONDS
 from saga.cli.main import settings_of
 from saga.cli.sagas import ENDINGS
 from saga.cli.show import print_line, printable
@@ -24,7 +25,7 @@ PARKED = "parked"
 
 @click.command()
 @saga_argument
-@click.option("--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds, with 124.")
+@click.option("--timeout", type=SECONDS, help="Give up after so many seconds, with 124.")
 @click.option("--until-parked", is_flag=True, help="Also stop when a step waits for an operator, with 8.")
 @click.option(
     "-o",

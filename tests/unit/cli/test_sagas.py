@@ -1,13 +1,17 @@
 """Looking at sagas and operating them, by id and by key."""
 
 import asyncio
+import inspect
+import re
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from saga.adapters.sqlite import open_store
-from saga.cli.sagas import show_below, show_cost
+from saga.cli.sagas import STATUSES, WAIT_KINDS, show_below, show_cost
+from saga.core import outstanding
+from saga.core.state import Phase
 from saga.engine.lookup import ChildDetail
 from saga.ports import Batch
 from tests.conformance.store.places import new_saga, view
@@ -47,6 +51,34 @@ def test_a_store_without_tables_says_what_to_type(saga: Type, store: str, empty:
         assert done.code == 4, done
         assert "fix:  run `saga db migrate`" in done.err
         assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("list", "--status", "parkd"),
+        ("list", "--wait-kind", "repply"),
+        ("list", "--since", "-1"),
+        ("list", "--since", "nan"),
+        ("list", "--since", "inf"),
+        ("start", "order", "--timeout", "-5"),
+        ("signal", NOBODY, "paid", "--timeout", "nan"),
+        ("watch", NOBODY, "--timeout", "inf"),
+        ("conform", "nobody", "--patience", "inf"),
+    ],
+)
+def test_a_word_or_a_length_of_time_that_is_none(saga: Type, typed: tuple[str, ...]) -> None:
+    """An operator who is told that nothing was found believes that all is well."""
+    done = saga(*typed)
+    assert done.code == 2, done
+    assert typed[-1] in done.err
+
+
+def test_every_status_and_wait_can_be_asked_for() -> None:
+    """The words of the core, which the command line does not load for them."""
+    assert set(STATUSES) == {*Phase, "parked"}
+    shown = inspect.getsource(outstanding)
+    assert set(WAIT_KINDS) == set(re.findall(r"\bWait\(\s*\"([a-z]+)\"", shown))
 
 
 def test_the_list(saga: Type, started: str) -> None:
