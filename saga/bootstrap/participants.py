@@ -10,6 +10,7 @@ from saga.bootstrap.telemetry import live_spans, live_tracing
 from saga.core.errors import SagaError
 from saga.core.metrics.tally import Tallies
 from saga.participant import Participant, Serving
+from saga.participant.declaration import CONCURRENCY_DEFAULT
 from saga.ports import CallerBus, Database
 from saga.settings import Settings, masked
 from saga.stores import CLOCK, WrongAddress
@@ -31,12 +32,12 @@ class NotMigrated(SagaError):
     code = "SAGA-4008"
 
 
-async def open_database(url: str) -> OwnDatabase:
-    """A participant's own database. Raises WrongAddress."""
+async def open_database(url: str, concurrency: int = CONCURRENCY_DEFAULT) -> OwnDatabase:
+    """A participant's own database, for as many handlers at once. Raises WrongAddress."""
     if url.startswith(("postgres://", "postgresql://")):
-        from saga.adapters.postgres.database import PostgresDatabase
+        from saga.adapters.postgres.database import DatabaseSettings, PostgresDatabase
 
-        return PostgresDatabase(url)
+        return PostgresDatabase(url, DatabaseSettings(connections_max=concurrency))
     if url.startswith("sqlite:///"):
         from saga.adapters.sqlite.database import SqliteDatabase
 
@@ -54,7 +55,7 @@ async def serving(
 
     Raises NotMigrated, NoDatabase, WrongAddress, Unavailable.
     """
-    database = await open_database(settings.database) if settings.database else None
+    database = await open_database(settings.database, participant.concurrency) if settings.database else None
     try:
         if database is not None:
             await prepare(database, participant, migrate=migrate)

@@ -72,9 +72,10 @@ async def answer_read_only(job: Job) -> Answer:
 
 async def admit(job: Job) -> Answer | Claimed | Doubt:
     """The first transaction, and the only one for effect `inbox`. Raises Unavailable when nothing was begun."""
+    serving = job.serving
     try:
-        async with job.serving.database.begin() as tx:
-            looked = await inbox.look(tx, job.serving.database.dialect, job.command.key)
+        async with serving.database.begin() if job.effect is Effect.INBOX else serving.begin_short() as tx:
+            looked = await inbox.look(tx, serving.database.dialect, job.command.key)
             job.admit(looked.token, looked.now)
             if not looked.locked:
                 return BUSY_ANSWER
@@ -89,7 +90,7 @@ async def admit(job: Job) -> Answer | Claimed | Doubt:
         raise
     except Exception as error:
         if not job.ran:
-            raise StoreAway(f"the inbox of {job.serving.participant.service}: {error}") from error
+            raise StoreAway(f"the inbox of {serving.participant.service}: {error}") from error
         log.exception("an answer could not be remembered", extra={"key": job.command.key})
         return retry("database-error", f"{type(error).__name__}: {error}")
 

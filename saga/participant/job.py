@@ -1,7 +1,7 @@
 """A participant at work in one process, and one delivery on its way to an answer."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import datetime, timedelta
 
 from saga.contract import Context, Effect, Handler
@@ -15,7 +15,7 @@ from saga.participant.located import handling
 from saga.participant.measures import Counts
 from saga.participant.outcome import Answer
 from saga.participant.rules import RowStatus
-from saga.ports import Answered, Clock, Database, Tracing
+from saga.ports import Answered, Clock, Database, Reserving, Tracing, Transaction
 
 
 class NoDatabase(SagaError, TypeError):
@@ -61,6 +61,11 @@ class Serving:
         """The service's database. Only asked for where a row is needed."""
         assert self._database is not None
         return self._database
+
+    def begin_short(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction for the inbox alone. Where the database offers that, it waits for none of a handler's."""
+        database = self.database
+        return database.begin_short() if isinstance(database, Reserving) else database.begin()
 
     @contextmanager
     def around(self, command: CommandMessage) -> Iterator[Answered]:

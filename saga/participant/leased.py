@@ -17,6 +17,7 @@ from saga.participant.outcome import (
     BUSY_ANSWER,
     Answer,
     ask_probe,
+    cancelled_by_caller,
     read_command,
     refused,
     replayed,
@@ -72,7 +73,7 @@ async def settle_doubt(job: Job, doubt: Doubt) -> Answer | None:
 
 async def _write_down(job: Job, row: InboxRow, settlement: inbox.Settlement) -> Answer | None:
     try:
-        async with job.serving.database.begin() as tx:
+        async with job.serving.begin_short() as tx:
             written = await inbox.settle(tx, row.key, job.owner, settlement)
     except Exception as error:
         log.exception("an answer could not be remembered", extra={"key": row.key})
@@ -98,7 +99,7 @@ async def _ask(job: Job, handler: Handler | None, doubt: Doubt) -> Answer | None
 async def _settle(job: Job, claimed: Claimed, answer: Answer) -> Answer:
     """Remember the answer. When the row was taken from us meanwhile, what it says now decides."""
     try:
-        async with job.serving.database.begin() as tx:
+        async with job.serving.begin_short() as tx:
             if await inbox.settle(tx, job.command.key, job.owner, job.settlement(answer)):
                 if claimed.unsettled is not None and answer.outcome is Outcome.OK:
                     await inbox.settle(tx, claimed.unsettled.key, job.owner, cancelled(job))
@@ -148,8 +149,10 @@ async def _give_up(job: Job, keys: list[str]) -> None:
 async def _extend(job: Job, keys: list[str], by: timedelta) -> None:
     """Best effort: a lease that could not be moved ends by itself."""
     try:
-        async with job.serving.database.begin() as tx:
+        async with job.serving.begin_short() as tx:
             for key in keys:
                 await inbox.renew(tx, key, Claim(job.owner, job.now() + by))
-    except Exception:
+    except (Exception, asyncio.CancelledError):
+        if cancelled_by_caller():
+            raise
         log.warning("a lease was not moved", extra={"keys": keys}, exc_info=True)

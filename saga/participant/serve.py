@@ -143,7 +143,7 @@ async def purge(serving: Serving, limit: int = PURGE_ROWS_MAX) -> int:
 async def ask(serving: Serving) -> None:
     """See that the database answers, if there is one. Raises what the database raises."""
     if serving.has_database():
-        async with serving.database.begin() as tx:
+        async with serving.begin_short() as tx:
             await tx.execute("select 1")
 
 

@@ -6,7 +6,7 @@ Every await of an adapter ends: each call has a deadline of its own and raises `
 from saga.core.errors import Unavailable
 from saga.ports.bus import Bus, CallerBus, Delivery, MissingQueue, Outgoing, Sent, Subscription
 from saga.ports.census import Census, OldestWait, OpenCount, Standing
-from saga.ports.database import Database, Transaction
+from saga.ports.database import Database, Reserving, Transaction
 from saga.ports.feed import BEGINNING, Feed, Page
 from saga.ports.journal import (
     Advance,
@@ -72,6 +72,7 @@ __all__ = [
     "ParkedMessages",
     "ParkedRow",
     "ParkedVerb",
+    "Reserving",
     "SagaFilter",
     "SagaRow",
     "Schema",

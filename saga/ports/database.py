@@ -1,7 +1,7 @@
 """A participant's own database: what a team implements to bring its own library."""
 
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 
 class Transaction(Protocol):
@@ -27,3 +27,12 @@ class Database(Protocol):
         ...
 
     def begin(self) -> AbstractAsyncContextManager[Transaction]: ...
+
+
+@runtime_checkable
+class Reserving(Protocol):
+    """What a database offers beyond the port when its handlers may use up its connections."""
+
+    def begin_short(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction of a few statements that waits for none of `begin`: leases are kept with it."""
+        ...

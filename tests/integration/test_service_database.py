@@ -100,6 +100,36 @@ async def test_many_may_begin_at_once_before_the_first_connection(opened: AnyDat
         assert await tx.execute("select count(*) from notes") == [(40,)]
 
 
+async def test_a_short_transaction_overtakes_those_that_wait(opened: AnyDatabase) -> None:
+    """Handlers may stand in line for hours; what keeps their leases may not."""
+    order: list[str] = []
+    hold = asyncio.Event()
+
+    async def handler(number: int) -> None:
+        async with opened.begin() as tx:
+            await hold.wait()
+            await tx.execute("insert into notes values ($1, null, null)", number)
+            order.append("handler")
+
+    async def lease() -> None:
+        async with opened.begin_short() as tx:
+            await tx.execute("select id from notes")
+            order.append("lease")
+
+    # SQLite has one connection: the transaction that is open is waited for, and no other.
+    handlers = asyncio.gather(*(handler(number) for number in range(40)))
+    await asyncio.sleep(0)
+    leases = asyncio.gather(*(lease() for _ in range(10)))
+    if isinstance(opened, PostgresDatabase):
+        await asyncio.wait_for(leases, 5)
+    await asyncio.sleep(0)
+    hold.set()
+    await asyncio.gather(handlers, leases)
+    first = order.index("lease")
+    assert order[first : first + 10] == ["lease"] * 10
+    assert first <= 1
+
+
 async def test_migrations_are_applied_once_and_not_changed(opened: AnyDatabase, migrations: Path) -> None:
     """Inbox and own tables have their own numbers; an applied file that was changed is refused."""
     assert await opened.migrate("notes", migrations) == []

@@ -54,6 +54,7 @@ class SqliteDatabase:
         self._clock = clock
         self._busy_timeout = busy_timeout
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="saga-inbox")
+        self._next = asyncio.Lock()
         self._turn = asyncio.Lock()
         self._open: sqlite3.Connection | None = None
 
@@ -63,6 +64,12 @@ class SqliteDatabase:
 
         Raises Unavailable when another process holds the file too long.
         """
+        async with self._next, self.begin_short() as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def begin_short(self) -> AsyncIterator[SqliteTransaction]:
+        """The same for a few statements: it waits for the transaction that is open, but for none that waits itself."""
         async with self._turn:
             try:
                 connection = await self.on_thread(self._begun)

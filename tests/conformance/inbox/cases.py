@@ -143,6 +143,27 @@ class LostAnswer:
         raise self._error("the connection was lost")
 
 
+class FailsOnce:
+    """A database that cannot begin a transaction the next time it is told so."""
+
+    def __init__(self, inner: Database, error: type[BaseException]) -> None:
+        self.dialect: Any = inner.dialect
+        self.begun_count = 0
+        self.fails = False
+        self._inner = inner
+        self._error = error
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        """Counts, and fails once."""
+        self.begun_count += 1
+        if self.fails:
+            self.fails = False
+            raise self._error("the connection was lost")
+        async with self._inner.begin() as tx:
+            yield tx
+
+
 class Away:
     """A database that does not answer."""
 

@@ -23,6 +23,7 @@ from tests.conformance.inbox.bank import (
 from tests.conformance.inbox.cases import (
     Away,
     Bank,
+    FailsOnce,
     LostAnswer,
     again,
     asked,
@@ -150,6 +151,24 @@ async def test_a_lease_is_renewed_while_the_handler_runs(bank: Bank) -> None:
 
     bank.world.before = long
     assert said(await answer_command(patient, action)) == ("ok", "", "applied")
+
+
+@pytest.mark.parametrize("error", [ConnectionError, asyncio.CancelledError])
+async def test_a_renewal_that_fails_is_not_the_last(bank: Bank, error: type[BaseException]) -> None:
+    """Not even when the database's library cancels what waits for it: the next renewal keeps the lease."""
+    action = asked(Mail(amount=1))
+    once = FailsOnce(bank.databases[0], error)
+    shaky = bank.process(once, "shaky", lease=timedelta(seconds=1))
+
+    async def two_renewals(_ctx: Context) -> None:
+        once.fails = True
+        async with asyncio.timeout(5):
+            while once.begun_count < 3:
+                await asyncio.sleep(0.01)
+
+    bank.world.before = two_renewals
+    assert said(await answer_command(shaky, action)) == ("ok", "", "applied")
+    assert not once.fails
 
 
 async def test_a_handler_in_doubt_settles_nothing(bank: Bank) -> None:
