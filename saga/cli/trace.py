@@ -117,7 +117,9 @@ def _write(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}. Fix: name another --to") from None
+        raise CommandFailed(
+            "SAGA-1005", f"{path} cannot be written: {error.strerror}. Fix: name another --to"
+        ) from None
 
 
 @trace.command()

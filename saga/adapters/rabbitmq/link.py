@@ -21,9 +21,18 @@ SILENCE_SECONDS_MAX = 2.0 * HEARTBEAT_SECONDS
 CONNECT_SECONDS = 10.0
 RPC_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
+EXAMPLE = "amqp://user:password@host:5672/vhost"
 RECONNECT_SECONDS = (0.3, 0.5, 0.7, 1.0)
 """Pauses before the attempts to reconnect; the last one repeats."""
 WATCH_SECONDS = 5.0
+
+
+def broker_url(url: str) -> URL:
+    """An address as its parts. Raises ValueError for one that can never work."""
+    parsed = URL(url)
+    if parsed.scheme not in {"amqp", "amqps"} or not parsed.host:
+        raise ValueError(f"it is no AMQP url. Fix: {EXAMPLE}")
+    return parsed
 
 
 class _TappedConnection(aio_pika.Connection):
@@ -39,9 +48,7 @@ class Link:
     """Keeps a connection. `up` says whether there is one now; a call that needs one raises Unavailable meanwhile."""
 
     def __init__(self, url: str, name: str) -> None:
-        parsed = URL(url)
-        if parsed.scheme not in {"amqp", "amqps"} or not parsed.host:
-            raise ValueError("the address of the broker is no AMQP url. Fix: amqp://user:password@host:5672/vhost")
+        parsed = broker_url(url)
         self.user = parsed.user or "guest"
         self.place = f"{parsed.host}:{parsed.port or (5671 if parsed.scheme == 'amqps' else 5672)}{parsed.path}"
         self._url = parsed.update_query(heartbeat=str(HEARTBEAT_SECONDS), name=name)

@@ -12,22 +12,21 @@ import functools
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import aiormq
 from aiormq.exceptions import ChannelPreconditionFailed
 from pamqp.common import FieldTable
-from yarl import URL
 
 from saga.adapters.rabbitmq.failures import Translated
-from saga.adapters.rabbitmq.link import RPC_SECONDS, Link, close_quietly
+from saga.adapters.rabbitmq.link import EXAMPLE, RPC_SECONDS, Link, broker_url, close_quietly
 from saga.adapters.rabbitmq.management import Management, management_address
 from saga.core.checkup import BrokerLook, QueueLook
 from saga.core.definitions_file import QUORUM
 from saga.core.errors import BadValue
 from saga.core.topology import Binding, Exchange, Policy, Queue, Topology
-from saga.ports import MissingQueue, Unavailable
+from saga.ports import MissingQueue
 
 log = logging.getLogger("saga.rabbitmq")
 
@@ -124,6 +123,17 @@ def policy_command(policy: Policy, vhost: str) -> str:
     )
 
 
+@contextmanager
+def _addressed() -> Iterator[None]:
+    """An address that can never work is the caller's mistake, not an outage. Raises BadValue."""
+    try:
+        yield
+    except ValueError as error:
+        reason, _, fix = str(error).partition(" Fix: ")
+        what = f"the address of the broker: {reason.rstrip('.')}. Fix: {fix or EXAMPLE}"
+        raise BadValue(what, code="SAGA-1004") from None
+
+
 # ------------------------------------------------------------------------------------------------------------- amqp
 
 _Action = Callable[[aiormq.Channel], Awaitable[object]]
@@ -131,10 +141,8 @@ _Action = Callable[[aiormq.Channel], Awaitable[object]]
 
 @asynccontextmanager
 async def _linked(url: str) -> AsyncIterator[Link]:
-    try:
+    with _addressed():
         link = await Link.open(url, name="saga topology")
-    except ValueError as error:
-        raise Unavailable(str(error)) from None
     try:
         yield link
     finally:
@@ -193,5 +201,7 @@ def _bind(binding: Binding) -> _Action:
 
 
 def vhost_of(url: str) -> str:
-    """The vhost an address names."""
-    return URL(url).path.removeprefix("/").replace("%2F", "/") or "/"
+    """The vhost an address names. Raises BadValue."""
+    with _addressed():
+        parsed = broker_url(url)
+    return parsed.path.removeprefix("/").replace("%2F", "/") or "/"

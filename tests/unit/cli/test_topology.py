@@ -75,3 +75,14 @@ def test_whose_password_is_missing_or_too_many_is_said(saga: Type, tmp_path: Pat
     assert "orchestrator" in missing
     assert "shop" in missing
     assert "deploy" not in missing
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "diff"])
+@pytest.mark.parametrize("url", ["http://a:geheim@h", "amqp:///v", "amqp://a:geheim@h:notaport/", "dev:///nowhere"])
+def test_an_address_that_can_never_work_is_no_outage(saga: Type, command: str, url: str) -> None:
+    """As everywhere: the fix is in what was typed, and no later time will do."""
+    done = saga("--amqp", url, "topology", command, "--service", "courier")
+    assert done.code == 2, done
+    assert "SAGA-1004" in done.err
+    assert "amqp://user:password@host" in done.err
+    assert "geheim" not in done.err

@@ -72,6 +72,11 @@ def test_what_cannot_be_done(saga: Type, started: str) -> None:
         assert ended.out == ""
 
 
+def test_a_file_that_cannot_be_written_is_said_to_be_one(saga: Type, started: str) -> None:
+    """The line was understood; the folder is not there."""
+    assert "SAGA-1005 no/such/folder/file" in saga("trace", "export", started, "--to", "no/such/folder/file").err
+
+
 def test_a_backend_that_does_not_take_it(saga: Type, started: str) -> None:
     """It is said for what it is, with what may help; a password of the address is not repeated."""
     with Backend() as backend:
