@@ -150,8 +150,8 @@ def repeat(place: Place, block: Repeat, walk: Walk) -> Progress:
         return DONE
     if here in place.state.parked:
         return BLOCKED
-    if turn.number > block.limit:
-        return Failing(here, LIMIT, LIMIT, f"{block.limit} turns, and the condition does not hold")
+    if turn.number > block.limit + turn.granted:
+        return Failing(here, LIMIT, LIMIT, f"{turn.number - 1} turns, and the condition does not hold")
     if block.pause is not None and turn.number > 1:
         paused = pause(place.state, f"{here}#{turn.number}", block.pause, place.now)
         if not isinstance(paused, Done):
@@ -187,5 +187,18 @@ def evolved(state: SagaState, event: Branching) -> SagaState:
             recorded = state.recorded_bytes + sum(map(len, items))
             return msgspec.structs.replace(state, items={**state.items, event.path: items}, recorded_bytes=recorded)
         case e.LoopTurned():
-            turn = Turn(event.turn if event.done else event.turn + 1, event.done)
-            return msgspec.structs.replace(state, turns={**state.turns, event.path: turn})
+            number = event.turn if event.done else event.turn + 1
+            before = state.turns.get(event.path, Turn(1))
+            return _with_turn(state, event.path, msgspec.structs.replace(before, number=number, done=event.done))
+
+
+def begun_again(state: SagaState, path: str) -> SagaState:
+    """An operator released a loop that had used up its turns: it has as many again."""
+    turn, parked = state.turns.get(path), state.parked.get(path)
+    if turn is None or parked is None or parked.code is not e.ParkCode.LATE:
+        return state
+    return _with_turn(state, path, msgspec.structs.replace(turn, granted=turn.number - 1))
+
+
+def _with_turn(state: SagaState, path: str, turn: Turn) -> SagaState:
+    return msgspec.structs.replace(state, turns={**state.turns, path: turn})

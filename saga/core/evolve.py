@@ -91,7 +91,8 @@ def _other(state: SagaState, event: _Other, here: Order) -> SagaState:  # noqa: 
         case e.StepParked():
             return executions.parked(state, event)
         case e.StepReleased():
-            released = executions.unparked(state, event.path, event.kind)
+            again = branches.begun_again(state, event.path)
+            released = executions.unparked(again, event.path, event.kind)
             return requests.asked_again(waits.begun_again(released, event.path), event.path)
         case e.ArmChosen():
             return replace(state, arms={**state.arms, event.path: event.taken})

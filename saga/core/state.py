@@ -136,6 +136,8 @@ class Turn(msgspec.Struct, frozen=True):
     number: int
     """Of the turn under way; of the last one when it is done."""
     done: bool = False
+    granted: int = 0
+    """Turns before an operator let the loop begin its limit anew: they count no more."""
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):

@@ -151,9 +151,10 @@ STEPS: Final = (
         5209,
         "late",
         "something did not come in time",
-        why="A signal, or the steps of a block with a deadline, took longer than the definition gives them, and there "
-        "is no other way to go.",
-        fix="see what it waited for, then saga resolve SAGA PATH retry; or cancel the saga before its pivot",
+        why="A signal, or the steps of a block with a deadline, took longer than the definition gives them, or a loop "
+        "has used up its turns, and there is no other way to go.",
+        fix="see what it waited for, then saga resolve SAGA PATH retry: a wait begins anew, a loop has as many turns "
+        "again; or cancel the saga before its pivot",
     ),
     worded(
         5210,

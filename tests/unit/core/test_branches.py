@@ -312,6 +312,23 @@ def test_a_loop_is_bounded() -> None:
     assert on_wire(case) == ["give-up"]
 
 
+def test_a_loop_that_used_up_its_turns_after_the_pivot_has_as_many_again_once_released() -> None:
+    """Nothing else could move it: it is not undone, and no other way is left. Each release counts anew."""
+    case = Case(plan(step("book", StepKind.PIVOT), again(limit=2), step("last", StepKind.RETRYABLE)))
+    case.ok()
+    for turn in (1, 3):
+        case.ok(f"draft#{turn}/write", b'{"good":false}')
+        case.ok(f"draft#{turn + 1}/write", b'{"good":false}')
+        assert case.state.parked["draft"].code is ParkCode.LATE
+        released = i.Resolve(now=case.now, path="draft", verdict=i.Verdict.RETRY, actor="olga", reason="longer")
+        assert names(case.when(released)) == ["StepReleased draft", f"CommandIssued draft#{turn + 2}/write"]
+    assert names(case.ok(body=b'{"good":true}')) == [
+        "StepSucceeded draft#5/write",
+        "LoopTurned draft",
+        "CommandIssued last",
+    ]
+
+
 def test_a_pause_between_turns_is_a_wait() -> None:
     """The next turn begins when the time is up, and not before."""
     case = Case(plan(again(pause=timedelta(minutes=5))))
