@@ -17,6 +17,7 @@ LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "erro
 MEANINGS = {
     "a batch could not be handled": "A defect: the work that no batch can hold is found by halving, and parked.",
     "a check failed": "The `check` of a command raised; the command is tried again.",
+    "a command could not be handled": "What is put around its handler raised; the command is tried again.",
     "a command is refused": "A participant answers `refused`: nothing is settled by it.",
     "a command is to be tried again": "A participant answers `retry`: the handler failed, or asked for it.",
     "a command reached no queue": "The attempt waits; it is sent again when the queue is there.",
@@ -46,6 +47,7 @@ MEANINGS = {
     "cannot hear": "The client cannot read its answers now, and tries again.",
     "cannot read": "A queue is missing, or the broker is away.",
     "close failed": "The connection was gone already.",
+    "commands are given back unanswered": "Their work was cut, or ended in a way that has no answer; they come again.",
     "commands that shared a transaction are answered one by one": "One of them could not be remembered with them.",
     "connection lost": "To the broker; it is opened again.",
     "connection restored": "To the broker.",
