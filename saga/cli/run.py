@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from saga.cli.failure import CommandFailed
+from saga.cli.failure import CommandFailed, Exit
 from saga.cli.main import settings_of
 
 RESTART_FIRST_SECONDS = 0.5
@@ -27,8 +27,9 @@ STEADY_SECONDS = 60.0
 @click.option("--max-in-flight", type=click.IntRange(1), help="Unanswered commands above which starts wait.")
 @click.option("--follow/--no-follow", default=None, help="Publish lifecycle events too [default: follow].")
 @click.option("--publish", "modules", multiple=True, help="Publish a module's definitions first. May be repeated.")
+@click.option("--supervised", is_flag=True, hidden=True, help="End when standard input does: with whoever began this.")
 @click.pass_context
-def run(ctx: click.Context, /, modules: tuple[str, ...], **flags: Any) -> None:
+def run(ctx: click.Context, /, modules: tuple[str, ...], *, supervised: bool, **flags: Any) -> None:
     """Run an orchestrator until SIGTERM, then drain: finish what was taken, publish, acknowledge, leave.
 
     Any number may run over one store and broker; none leads. While the broker or the store is away, or not migrated,
@@ -39,12 +40,12 @@ def run(ctx: click.Context, /, modules: tuple[str, ...], **flags: Any) -> None:
     settings = settings_of(ctx, **flags)
     logs.configure(settings.log_level, settings.log_format, settings.log_texts)
     if settings.processes == 1:
-        loop.run(_orchestrate(settings, modules), settings.event_loop)
+        loop.run(_orchestrate(settings, modules, supervised=supervised), settings.event_loop)
     else:
         sys.exit(asyncio.run(_supervise(settings, modules)))
 
 
-async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
+async def _orchestrate(settings: Any, modules: tuple[str, ...], *, supervised: bool) -> None:
     import logging
 
     from saga.bootstrap.brokers import open_bus
@@ -55,6 +56,8 @@ async def _orchestrate(settings: Any, modules: tuple[str, ...]) -> None:
 
     log = logging.getLogger("saga")
     stop = stop_signals()
+    if supervised:
+        _stop_at_end_of_input(stop)
     patience = Patience(stop)
     reports: list[Callable[[], dict[str, object]]] = [patience.report]
     pid = os.getpid()
@@ -90,6 +93,19 @@ async def _followed(settings: Any, tallies: Any) -> AsyncIterator[Callable[[], d
 
     async with followed(settings, tallies) as following:
         yield following
+
+
+def _stop_at_end_of_input(stop: asyncio.Event) -> None:
+    """A supervisor that is killed cannot say goodbye, but the pipe it held ends. Without this its processes would stay,
+    keep their ports, and hear of no later deploy."""
+    loop, stdin = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def look() -> None:
+        if not os.read(stdin, 1):
+            loop.remove_reader(stdin)
+            stop.set()
+
+    loop.add_reader(stdin, look)
 
 
 async def _pass_on(stop: asyncio.Event, to: Callable[[], None]) -> None:
@@ -172,6 +188,8 @@ def environment_of(settings: Any, number: int) -> dict[str, str]:
     }
     if settings.health:
         host, _, port = settings.health.rpartition(":")
+        if not port.isdecimal():
+            raise CommandFailed("SAGA-1007", f"--health {settings.health}: no port. Fix: host:port, with free ports")
         environment["SAGA_HEALTH"] = f"{host}:{int(port) + number}"
     return environment
 
@@ -183,7 +201,8 @@ async def _child(settings: Any, number: int, stopping: asyncio.Event) -> int:
     code = 0
     while not stopping.is_set():
         began = now()
-        child = await asyncio.create_subprocess_exec(sys.executable, "-m", "saga.cli", "run", env=environment)
+        command = (sys.executable, "-m", "saga.cli", "run", "--supervised")
+        child = await asyncio.create_subprocess_exec(*command, env=environment, stdin=asyncio.subprocess.PIPE)
         waiting, stop = asyncio.create_task(child.wait()), asyncio.create_task(stopping.wait())
         await asyncio.wait({waiting, stop}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
@@ -192,6 +211,9 @@ async def _child(settings: Any, number: int, stopping: asyncio.Event) -> int:
                 child.send_signal(signal.SIGTERM)
             return await waiting
         code = waiting.result()
+        if code == Exit.USAGE:  # it would end so again
+            stopping.set()
+            return code
         click.echo(f"orchestrator {child.pid} ended with {code}, starting another", err=True)
         pause_seconds = pause_after(pause_seconds, now() - began)
         await asyncio.wait({asyncio.create_task(stopping.wait())}, timeout=pause_seconds)

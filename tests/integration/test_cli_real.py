@@ -13,7 +13,7 @@ import pytest
 from saga import wire
 from tests.integration.orders_place import ROOT, SOON, SOON_SECONDS, Place, RunProcess, order
 from tests.servers import PostgresServer, RabbitServer
-from tests.servers.process import ServerProcess, descendants
+from tests.servers.process import ServerProcess, descendants, lives
 from tests.unit.participant.till import pay
 
 SLOW_SECONDS = 60
@@ -106,6 +106,27 @@ async def test_several_processes_are_supervised(place: Place, tmp_path: Path) ->
         log = process.log.read_text()
         assert f"orchestrator {victim} ended with -9" in log
         assert log.count("orchestrator drained") == 2
+    finally:
+        process.kill9()
+
+
+async def test_what_is_supervised_ends_with_its_supervisor(place: Place, tmp_path: Path) -> None:
+    """Killed with -9 it cannot tell anybody; its processes drain and leave all the same."""
+    command = [sys.executable, "-m", "saga.cli", "--amqp", place.amqp, "--store", place.dsn, "run", "--processes", "2"]
+    process = ServerProcess(command, folder=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    def drained() -> bool:
+        return process.log.read_text().count("orchestrator drained") == 2
+
+    try:
+        await asyncio.to_thread(
+            process.wait_until, lambda: process.log.read_text().count("orchestrator started") == 2, seconds=SOON_SECONDS
+        )
+        children = descendants(process.pid)[1:]
+        os.kill(process.pid, 9)
+        async with asyncio.timeout(SOON_SECONDS):
+            while not drained() or any(map(lives, children)):
+                await asyncio.sleep(0.05)
     finally:
         process.kill9()
 
