@@ -143,8 +143,10 @@ async def test_a_follower_says_how_far_it_is_behind() -> None:
         while not shelf.seen:
             await asyncio.sleep(0)
         assert counted(tallies, m.FOLLOWER_LAG) == {("shelf",): 30}
-        works.append(asyncio.create_task(standby.run()))
         while counted(tallies, m.FOLLOWER_LAG) != {("shelf",): 0}:
+            await asyncio.sleep(0)
+        works.append(asyncio.create_task(standby.run()))  # not before: whoever fails leaves its cursor to others
+        while standby.report()["shelf"]["state"] != "elsewhere":
             await asyncio.sleep(0)
     assert counted(standby_tallies, m.FOLLOWER_LAG) == {}
     loops.stop()
