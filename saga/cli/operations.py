@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from saga.cli.actor import actor_option, reason_option
+from saga.cli.body import json_body
 from saga.cli.known import saga_argument
 from saga.cli.main import settings_of
 from saga.cli.show import print_json
@@ -72,7 +73,7 @@ def resume(ctx: click.Context, saga: str, reason: str, actor: str) -> None:
 @click.argument("step")
 @click.argument("verdict", type=click.Choice(["retry", "applied", "not-applied", "undo"]))
 @click.option("--evidence", default="", help="What was looked at and what it showed; needed for (not-)applied.")
-@click.option("--reply", help="With applied: the reply later steps read, as JSON.")
+@click.option("--reply", help="With applied: the reply later steps read, as JSON, @FILE or -.")
 @reason_option
 @actor_option
 @click.pass_context
@@ -91,7 +92,7 @@ def resolve(ctx: click.Context, /, saga: str, step: str, verdict: str, **given: 
             actor=given["actor"],
             reason=given["reason"],
             evidence=given["evidence"],
-            reply=None if given["reply"] is None else given["reply"].encode(),
+            reply=None if given["reply"] is None else json_body(given["reply"], "--reply"),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Who acts, and why: what is recorded says something, also where nobody has a name."""
+"""What operators say is recorded: it says something, it is JSON, and somebody said it."""
 
 import os
 import pwd
@@ -15,6 +15,15 @@ def test_nothing_blank_is_recorded(saga: Type, started: str, blank: tuple[str, .
     assert done.code == 2
     assert "is recorded and may not be blank" in done.err
     assert saga("show", started, "-o", "json").json()["status"] == "running"
+
+
+@pytest.mark.parametrize("reply", ['{"id":"a\\u0000b"}', "{", "@nowhere.json"])
+def test_a_reply_that_no_service_would_send_is_refused(saga: Type, started: str, reply: str) -> None:
+    """What is recorded here later steps pass on: the wire would refuse it there, and no retry could help."""
+    about = ("--evidence", "looked", "--reason", "r")
+    done = saga("resolve", started, "reserve", "applied", "--reply", reply, *about)
+    assert done.code == 2
+    assert done.err.startswith(("SAGA-1005", "SAGA-1006"))
 
 
 def test_a_login_without_a_name_is_its_number(saga: Type, started: str, monkeypatch: pytest.MonkeyPatch) -> None:
