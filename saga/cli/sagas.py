@@ -154,8 +154,11 @@ def show(ctx: click.Context, saga: str, output: str) -> None:
     detail = asyncio.run(_describe(settings_of(ctx), saga))
     if detail is None:
         raise CommandFailed("SAGA-3001", f"there is no saga {saga} in this store. Fix: saga list")
+    if output == "id":
+        say(detail.saga)
+        return
     if output != "table":
-        print_json(detail)
+        (print_json if output == "json" else print_line)(detail)
         return
     say(f"{detail.saga}  {detail.name} v{detail.definition_version}  key {detail.key}")
     say(f"{detail.status}{' (paused)' if detail.paused else ''}  started {_moment(detail.started_at)}")
@@ -236,13 +239,10 @@ def history(ctx: click.Context, saga: str, output: str) -> None:
     rows = asyncio.run(_history(settings_of(ctx), saga))
     if not rows:
         raise CommandFailed("SAGA-3001", f"there is no saga {saga} in this store. Fix: saga list")
-    if output == "json":
-        print_json(rows)
+    if output != "table":
+        print_rows(output, rows, "version")
         return
     for row in rows:
-        if output == "jsonl":
-            print_line(row)
-            continue
         for event in msgspec.json.decode(bytes(row["events"])):
             kind, _ = event.pop("event"), event.pop("at")
             told = sorted(event.items(), key=lambda field: field[0] == "cost")  # what it is about comes first

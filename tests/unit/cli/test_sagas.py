@@ -81,6 +81,12 @@ def test_every_status_and_wait_can_be_asked_for() -> None:
     assert set(WAIT_KINDS) == set(re.findall(r"\bWait\(\s*\"([a-z]+)\"", shown))
 
 
+def test_what_names_a_saga_and_its_commits(saga: Type, started: str) -> None:
+    """`-o id` is one word a line: the id behind a key, and the version of each commit."""
+    assert saga("show", "order/o1", "-o", "id").out == f"{started}\n"
+    assert saga("history", started, "-o", "id").out == "1\n"
+
+
 def test_the_list(saga: Type, started: str) -> None:
     """A table for people, JSON for programs, ids for pipes."""
     assert "o1" in saga("list").out
