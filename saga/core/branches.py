@@ -27,19 +27,20 @@ Walk = Callable[[tuple[Block, ...], Address], Progress]
 def together(found: Iterable[Progress], on_failed: OnBranchFailed) -> Progress:
     """Sequences side by side: whatever can go on does; then a failure counts, at once or when all are at rest."""
     failing: Failing | None = None
-    blocked = False
+    blocked, at_rest = False, True
     for progress in found:
         match progress:
             case Emit():
                 return progress
             case Failing():
                 failing = failing or progress
+                at_rest = at_rest and progress.at_rest
             case Done():
                 pass
             case _:
                 blocked = True
     if failing is not None and (not blocked or on_failed is OnBranchFailed.STOP):
-        return failing
+        return msgspec.structs.replace(failing, at_rest=at_rest and not blocked)
     return BLOCKED if blocked else DONE
 
 
@@ -97,11 +98,18 @@ def each(place: Place, block: Each, walk: Walk) -> Progress:
         for index in range(len(items)):
             progress = walk(block.body, inside(block.path, place.at, f"[{index}]"))
             yield progress
-            active += not isinstance(progress, Done)
+            active += not _makes_room(block, progress)
             if active >= block.window:
                 return
 
     return together(open_ones(), block.on_failed)
+
+
+def _makes_room(block: Each, progress: Progress) -> bool:
+    """An item that is done; where the others are to finish, also one that failed, unless it may still be under way."""
+    if isinstance(progress, Failing) and block.on_failed is OnBranchFailed.FINISH:
+        return progress.at_rest
+    return isinstance(progress, Done)
 
 
 def _start(place: Place, block: Each) -> e.AnyEvent:

@@ -20,6 +20,8 @@ class Failing(msgspec.Struct, frozen=True):
     because: str
     code: str
     message: str
+    at_rest: bool = True
+    """Nothing that it began is under way any more: it takes up no place among its siblings."""
 
 
 class Emit(msgspec.Struct, frozen=True):

@@ -141,7 +141,7 @@ class Walker:
                     return Emit(issue(self._plan, self._state, step, number, self._now))
                 return Failing(here, "failed", current.action.code, "")
             case _ if current.action.exhausted:
-                return Failing(here, "exhausted", "exhausted", current.action.why)
+                return Failing(here, "exhausted", "exhausted", current.action.why, at_rest=False)
             case _:
                 return BLOCKED
 
@@ -201,7 +201,7 @@ class Walker:
         if how is e.WaitEnd.DONE:
             return DONE
         if how is e.WaitEnd.ELAPSED:
-            return Failing(here, DEADLINE, DEADLINE, f"it has had its {block.time}")
+            return Failing(here, DEADLINE, DEADLINE, f"it has had its {block.time}", at_rest=False)
         if here not in self._state.pending:
             until = self._now + block.time
             return Emit((e.WaitStarted(at=self._now, path=here, waits_for=e.WaitFor.SCOPE, until=until),))
