@@ -51,8 +51,22 @@ class PostgresTransaction:
         return self
 
     async def execute(self, sql: str, *arguments: object) -> list[tuple[object, ...]]:
-        """Run one statement with `$1`-style parameters; return its rows. Raises asyncpg's errors."""
-        return [tuple(record) for record in await self.connection.fetch(sql, *arguments)]
+        """Run one statement with `$1`-style parameters; return its rows. Raises asyncpg's errors.
+
+        Raises RuntimeError once the transaction was ended: from then on each statement would be kept by itself.
+        """
+        self.check_open()
+        rows = [tuple(record) for record in await self.connection.fetch(sql, *arguments)]
+        self.check_open()
+        return rows
+
+    def check_open(self) -> None:
+        """Raises RuntimeError once the transaction was ended. PostgreSQL lets a commit without one pass."""
+        if not self.connection.is_in_transaction():
+            raise RuntimeError(
+                "a handler ended the transaction that it got. Fix: leave commit and rollback to the library; "
+                "raise, and what was written is rolled back"
+            )
 
 
 class PostgresDatabase:
@@ -175,7 +189,9 @@ async def _transaction(connection: PoolConnectionProxy) -> AsyncIterator[Postgre
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise away("no transaction", error) from error
     try:
-        yield PostgresTransaction(connection)
+        tx = PostgresTransaction(connection)
+        yield tx
+        tx.check_open()
     except BaseException:
         await _roll_back(transaction, connection)
         raise

@@ -36,9 +36,18 @@ class SqliteTransaction:
         return self
 
     async def execute(self, sql: str, *arguments: object) -> list[tuple[object, ...]]:
-        """Run one statement with `$1`-style parameters; return its rows. Raises sqlite3's errors."""
+        """Run one statement with `$1`-style parameters; return its rows. Raises sqlite3's errors.
+
+        Raises RuntimeError once the transaction was ended: from then on each statement would be kept by itself.
+        """
         named = {str(number): value for number, value in enumerate(arguments, 1)}  # `$1` is a parameter named 1
-        return await self._database.on_thread(lambda: self.connection.execute(sql, named).fetchall())
+        return await self._database.on_thread(lambda: self._executed(sql, named))
+
+    def _executed(self, sql: str, named: dict[str, object]) -> list[tuple[object, ...]]:
+        _check_open(self.connection)
+        rows = self.connection.execute(sql, named).fetchall()
+        _check_open(self.connection)
+        return rows
 
 
 class SqliteDatabase:
@@ -112,7 +121,9 @@ class SqliteDatabase:
         return connection
 
     def _commit(self) -> None:
-        self._connected().execute("commit")
+        connection = self._connected()
+        _check_open(connection)
+        connection.execute("commit")
 
     def _roll_back(self) -> None:
         if self._open is not None and self._open.in_transaction:
@@ -129,6 +140,15 @@ class SqliteDatabase:
         if self._open is not None:
             self._open.close()
             self._open = None
+
+
+def _check_open(connection: sqlite3.Connection) -> None:
+    """Raises RuntimeError once the transaction was ended."""
+    if not connection.in_transaction:
+        raise RuntimeError(
+            "a handler ended the transaction that it got. Fix: leave commit and rollback to the library; "
+            "raise, and what was written is rolled back"
+        )
 
 
 def scopes(service: str, migrations: Path | None) -> list[Scope]:
