@@ -138,7 +138,7 @@ class _Desk:
         """Whatever happens, each is answered or given back: the broker sends no more than it lets us hold."""
         try:
             return await answer_group(self._serving, group)
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError, BaseExceptionGroup) as error:
             cut = cancelled_by_caller()
             about = {"count": len(group), "reason": told(error)}
             log.warning("commands are given back unanswered", extra=about, exc_info=not cut)

@@ -76,15 +76,17 @@ def read_command(handler: Handler, body: bytes) -> Any | Answer:
     """The command as its class, or why not."""
     try:
         value = msgspec.json.decode(body, type=handler.command)
-        objection = handler.check(value) if handler.check is not None else None
+        objection: Any = handler.check(value) if handler.check is not None else None
     except msgspec.MsgspecError as error:
         return refused(RefusedCode.INVALID_PAYLOAD, f"{handler.contract.type_name}: {error}")
     except Exception as error:
         log.exception("a check failed", extra={"command": handler.contract.type_name})
         return retry("handler-error", told(error))
-    if objection is not None:
-        return refused(RefusedCode.INVALID_PAYLOAD, objection)
-    return value
+    if objection is None:
+        return value
+    if not isinstance(objection, str):
+        return _mistaken(handler.contract, f"the check returned {objection!r}. Fix: a text that objects, or None")
+    return refused(RefusedCode.INVALID_PAYLOAD, objection)
 
 
 async def run_handler(handler: Handler, value: Any, context: Context, limit: timedelta) -> Answer:
@@ -117,27 +119,47 @@ async def _guarded(
 ) -> Answer | None:
     """Every way a function of the user can end, as an answer; None as None."""
     about = {"command": handler.contract.type_name, "key": context.key}
+    task = asyncio.current_task()
+    patience = asyncio.timeout(limit.total_seconds())
     try:
-        async with asyncio.timeout(limit.total_seconds()):
+        async with patience:
             value = await call()
         return None if value is None else _written(handler.contract, value)
     except RetryLater as later:
-        return retry(later.code, str(later), later.after)
+        return _later(handler.contract, later)
     except InDoubt as doubt:
-        return refused(RefusedCode.IN_DOUBT, str(doubt))
+        return refused(RefusedCode.IN_DOUBT, _text(doubt))
     except Unavailable as away:
         return retry("unavailable", str(away))
-    except TimeoutError as error:
-        log.warning("a handler took too long", extra=about)
-        return retry("handler-timeout", f"no answer within {limit}" if not str(error) else str(error))
-    except asyncio.CancelledError as error:
-        if cancelled_by_caller():
-            raise
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and (cancelled_by_caller() or asyncio.current_task() is not task):
+            raise  # the handler is cut, or thrown away with its loop
+        if isinstance(error, TimeoutError) and patience.expired():
+            log.warning("a handler took too long", extra=about)
+            return retry("handler-timeout", f"no answer within {limit}")
         log.exception("a handler failed", extra=about)
-        return retry("handler-error", f"{told(error)}: nobody cancelled the handler, but something it waited for")
-    except Exception as error:
-        log.exception("a handler failed", extra=about)
-        return retry("handler-error", told(error))
+        stray = ": nobody cancelled the handler, but something it waited for"
+        return retry("handler-error", told(error) + (stray if isinstance(error, asyncio.CancelledError) else ""))
+
+
+def _later(contract: Contract, later: RetryLater) -> Answer:
+    """What RetryLater says. Nobody checks types in front of a handler: what is none would stop the reply."""
+    code: Any = later.code
+    after: Any = later.after
+    if not isinstance(code, str):
+        return _mistaken(contract, f"RetryLater(code={code!r}). Fix: a word in quotes")
+    if not (after is None or isinstance(after, timedelta)):
+        return _mistaken(contract, f"RetryLater(after={after!r}). Fix: a timedelta, or None")
+    return retry(code, _text(later), after)
+
+
+def _mistaken(contract: Contract, mistake: str) -> Answer:
+    """A function of the user gave what cannot be sent on."""
+    message = f"{contract.type_name}: {mistake}"
+    log.error("a handler failed", extra={"command": contract.type_name, "text": message})
+    return retry("handler-error", message)
 
 
 def cancelled_by_caller() -> bool:
@@ -174,4 +196,13 @@ def sendable(command: str, answer: Answer) -> Answer:
 
 def told(error: BaseException) -> str:
     """An error as an operator reads it in the history of the saga."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = _text(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _text(error: BaseException) -> str:
+    """What the error says. Its class is the user's, and may fail at saying it."""
+    try:
+        return str(error)
+    except Exception as failed:  # noqa: BLE001 - the error that matters is the first one
+        return f"its text could not be read, {type(failed).__name__}"

@@ -135,7 +135,12 @@ async def test_what_fails_around_a_handler_is_answered(database: SqliteDatabase,
     assert till.broker.ready_count(QUEUE) == 0
 
 
-@pytest.mark.parametrize("trouble", [_stray, _itself])
+async def _group() -> None:
+    """Some libraries raise all that went wrong at once."""
+    raise BaseExceptionGroup("two", [GeneratorExit()])
+
+
+@pytest.mark.parametrize("trouble", [_stray, _itself, _group])
 async def test_what_nothing_can_answer_is_given_back(
     database: SqliteDatabase, trouble: Callable[[], Awaitable[None]]
 ) -> None:
