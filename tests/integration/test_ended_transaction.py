@@ -1,17 +1,20 @@
-"""A handler ends the transaction that is the library's to end."""
+"""A handler ends the transaction that is the library's to end, or a savepoint, which is its own."""
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from saga.adapters.postgres.database import PostgresDatabase
 from saga.adapters.sqlite.database import SqliteDatabase
 from saga.adapters.system import SystemClock
-from saga.core.messages import Outcome
+from saga.core.messages import Outcome, ReplyEffect
 from saga.participant import Participant, Serving, answer_command
-from tests.conformance.inbox.bank import World
+from tests.conformance.inbox.bank import Declined, World
 from tests.integration.test_service_database import AnyDatabase, a_payment
 
 
@@ -75,3 +78,33 @@ async def test_a_transaction_ended_with_the_driver_is_not_committed(opened: AnyD
         await leave()
     async with opened.begin() as tx:
         assert await tx.execute("select key from saga_inbox") == []
+
+
+async def test_a_savepoint_is_the_handlers_own(opened: AnyDatabase) -> None:
+    """As the guide says: an error is caught in it, what it wrote is undone, and the refusal is remembered."""
+    world = World()
+    world.reply = Declined(reason="twice")
+    serving = Serving(Participant("bank", world.handlers()), opened, SystemClock(), "p")
+    written = "insert into effects values ('a')"
+
+    async def on_postgres(ctx: Any) -> None:
+        with contextlib.suppress(asyncpg.NotNullViolationError):
+            async with ctx.tx.connection.transaction():
+                await ctx.tx.execute(written)
+                await ctx.tx.execute("insert into effects values (null)")
+
+    async def on_sqlite(ctx: Any) -> None:
+        await ctx.tx.execute("savepoint mine")
+        await ctx.tx.execute(written)
+        with pytest.raises(sqlite3.IntegrityError):
+            await ctx.tx.execute("insert into effects values (null)")
+        await ctx.tx.execute("rollback to mine")
+
+    world.before = on_postgres if opened.dialect == "postgres" else on_sqlite
+    replies = [await answer_command(serving, a_payment()) for _ in range(2)]
+    assert [(reply.outcome, reply.effect) for reply in replies] == [
+        (Outcome.FAILED, ReplyEffect.NONE),
+        (Outcome.FAILED, ReplyEffect.REPLAYED),
+    ]
+    async with opened.begin() as tx:
+        assert await tx.execute("select 1 from effects") == []
