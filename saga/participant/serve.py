@@ -141,9 +141,10 @@ async def purge(serving: Serving, limit: int = PURGE_ROWS_MAX) -> int:
 
 
 async def ask(serving: Serving) -> None:
-    """See that the database answers, if there is one. Raises what the database raises."""
+    """See that the database answers, if there is one, and as a handler would ask it unless one is at it: then it may
+    have to wait for its turn. Raises what the database raises."""
     if serving.has_database():
-        async with serving.begin_short() as tx:
+        async with serving.begin_short() if serving.running else serving.database.begin() as tx:
             await tx.execute("select 1")
 
 

@@ -164,7 +164,7 @@ async def test_a_participant_is_ready_while_it_can_work(
             await place.declare(["reserve-service"])
             await process.ready()
             postgres.execute(f'alter database "{name}" allow_connections false')
-            postgres.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
+            postgres.execute(f"select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '{name}'")
             reserve = msgspec.structs.replace(
                 pay(), service="reserve-service", command="Reserve", body=b'{"order":"1"}'
             )

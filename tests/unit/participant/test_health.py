@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from saga import wire
 from saga.adapters.sqlite.database import SqliteDatabase
 from saga.core.topology import wanted_topology
@@ -30,6 +32,15 @@ class Switched:
     async def begin(self) -> AsyncIterator[Transaction]:
         if self.away:
             raise ConnectionError("connection refused")
+        async with self._inner.begin() as tx:
+            yield tx
+
+
+class HalfAway(Switched):
+    """One that lets no new connection in, while those that handlers never get are still open."""
+
+    @asynccontextmanager
+    async def begin_short(self) -> AsyncIterator[Transaction]:
         async with self._inner.begin() as tx:
             yield tx
 
@@ -80,9 +91,10 @@ async def test_a_database_that_a_command_finds_away(database: SqliteDatabase) ->
         assert len(await till.replies()) == 1
 
 
-async def test_a_process_without_work_notices_too(database: SqliteDatabase) -> None:
-    """It asks every minute, and oftener while there is no answer."""
-    switched = Switched(database)
+@pytest.mark.parametrize("kind", [Switched, HalfAway])
+async def test_a_process_without_work_notices_too(database: SqliteDatabase, kind: type[Switched]) -> None:
+    """It asks every minute, as a handler would, and oftener while there is no answer."""
+    switched = kind(database)
     till = Till(switched)
     till.serving.clock = clock = Minutes()
     async with at_work(till) as health:
