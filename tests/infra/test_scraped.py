@@ -106,7 +106,7 @@ def digest_of(place: Place, saga: str) -> str:
 def release(place: Place, saga: str) -> None:
     """An operator has the parked step tried again, as soon as it is parked."""
     until = time.monotonic() + SOON.total_seconds()
-    while '"parked"' not in operate(place, "show", saga, "-o", "json"):
+    while json.loads(operate(place, "show", saga, "-o", "json"))["status"] != "parked":
         assert time.monotonic() < until
     operate(place, "resolve", saga, "hold", "retry", "--reason", "it is open again")
 
